@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+# The library: xalloc_core (everything but api/: defines no malloc, unit tests link it), xalloc (.so), xalloc_static (.a).
+
+file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
+set(XALLOC_CORE_SOURCES ${XALLOC_SOURCES})
+list(FILTER XALLOC_CORE_SOURCES EXCLUDE REGEX "/src/api/")
+
+add_library(xalloc_flags INTERFACE)
+target_include_directories(xalloc_flags INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(xalloc_flags INTERFACE
+  -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion
+  $<$<CONFIG:Debug>:-DXALLOC_DEBUG=1>)
+if(XALLOC_ARCH)
+  target_compile_options(xalloc_flags INTERFACE -march=${XALLOC_ARCH})
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64")
+  # LSE atomics are picked at run time by libgcc's helpers.
+  target_compile_options(xalloc_flags INTERFACE -moutline-atomics)
+endif()
+message(STATUS "xalloc: ${CMAKE_SYSTEM_PROCESSOR}, -march=${XALLOC_ARCH} (empty: baseline), ${CMAKE_BUILD_TYPE}")
+if(XALLOC_SANITIZE)
+  target_compile_options(xalloc_flags INTERFACE -fsanitize=${XALLOC_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(xalloc_flags INTERFACE -fsanitize=${XALLOC_SANITIZE})
+endif()
+
+# How the library itself is compiled. Unwind tables stay: debuggers and profilers walk through malloc.
+set(XALLOC_LIBRARY_OPTIONS
+  -fPIC -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden -ftls-model=initial-exec -fno-builtin-malloc
+  -fno-builtin-free -fno-builtin-calloc -fno-builtin-realloc -fno-stack-protector -fno-plt -ffunction-sections)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND XALLOC_LIBRARY_OPTIONS -fcf-protection=none)
+endif()
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/api/new_delete.cc PROPERTIES COMPILE_OPTIONS -fexceptions)
+
+add_library(xalloc_core STATIC ${XALLOC_CORE_SOURCES})
+target_link_libraries(xalloc_core PUBLIC xalloc_flags)
+target_compile_options(xalloc_core PRIVATE ${XALLOC_LIBRARY_OPTIONS})
+
+if(NOT XALLOC_SANITIZE)
+  add_library(xalloc_objects OBJECT ${XALLOC_SOURCES})
+  target_link_libraries(xalloc_objects PUBLIC xalloc_flags)
+  target_compile_options(xalloc_objects PRIVATE ${XALLOC_LIBRARY_OPTIONS})
+
+  add_library(xalloc SHARED $<TARGET_OBJECTS:xalloc_objects>)
+  set_target_properties(xalloc PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1 LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
+  target_include_directories(xalloc PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+  # libc only: a C program must not get a C++ runtime loaded. initfirst: ready before every other constructor.
+  target_link_options(xalloc PRIVATE -nodefaultlibs
+    LINKER:-z,now,-z,relro,-z,nodelete,-z,initfirst,-z,defs,-Bsymbolic-functions,--gc-sections,-O1
+    LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
+  target_link_libraries(xalloc PRIVATE -lc -lgcc)
+
+  add_library(xalloc_static STATIC $<TARGET_OBJECTS:xalloc_objects>)
+  set_target_properties(xalloc_static PROPERTIES OUTPUT_NAME xalloc)
+  target_include_directories(xalloc_static PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+endif()

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// attributes.h: the few compiler attributes the library uses, under one name each.
+// Used by everything; owns nothing.
+#pragma once
+
+#define XALLOC_LIKELY(x) __builtin_expect(!!(x), 1)
+#define XALLOC_UNLIKELY(x) __builtin_expect(!!(x), 0)
+// The hit path: kept together in .text.hot, so that one or two lines of the instruction cache serve it.
+#define XALLOC_HOT [[gnu::hot]]
+#define XALLOC_COLD [[gnu::cold, gnu::noinline]]
+#define XALLOC_NOINLINE [[gnu::noinline]]
+#define XALLOC_INLINE [[gnu::always_inline]] inline
+#define XALLOC_EXPORT extern "C" [[gnu::visibility("default")]]
+
+#ifndef XALLOC_DEBUG
+#define XALLOC_DEBUG 0
+#endif

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// fast_path.h: malloc and free, as every exported form of them begins.
+//
+//   Malloc(size)                               15 instructions on a hit, no atomic, no call, no touch of the object
+//     tiny table -> bin -> pop                 [hit]
+//     MallocSlow                               size > 1 KiB, empty bin, no cache yet
+//       medium class -> pop                    [hit]
+//       OwnCache                               first call of the thread: makes the cache; of the process: reads the options
+//       RefillAndPop                           under the cache's lock
+//         Arena::Refill                        depot -> a neighbour's depot -> fullest slab -> new slab
+//           NewSlab -> ExtentHeap::Allocate    -> Grow -> mprotect, mmap
+//       LargeAllocate                          above 32 KiB
+//
+//   Free(p)                                    about 20 on a hit, both misuse tests in place
+//     window map -> bin -> tests -> push       [hit]
+//     FreeSlow                                 null, large, foreign, misaligned, on top already, full bin, no cache
+//       MakeRoomAndPush                        under the cache's lock: grows, or flushes the coldest half
+//         Arena::Flush                         depot; else FlushToSlabs: bitmaps, every object checked
+//       LargeFree
+//
+// Every slow call is a tail call: no frame on the way to it. errno is never touched here.
+#pragma once
+
+#include "cache/thread_cache.h"
+
+namespace xalloc {
+
+// `size` 0 counts as 1. Null: no memory.
+void* MallocSlow(size_t size);
+void FreeSlow(void* p);
+void FreeSizedSlow(void* p, size_t size);
+void* MallocAligned(size_t size, size_t alignment, bool zero);  // alignment: a power of two
+void* Calloc(size_t size);
+void* Realloc(void* p, size_t size);  // p != null, size > 0; null: no memory, p intact
+
+// Bytes usable at p, a live block; reports anything else.
+size_t UsableSize(const void* p, Act act);
+// What Malloc would give; 0: impossible.
+size_t GoodSize(size_t size, size_t alignment);
+// In place only: tries `most`, at least `least`; the usable size afterwards.
+size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero);
+// Flushes the calling thread's cache, past the depots when `check`.
+void FlushOwnCache(bool check);
+
+// The top object of a bin, or null when it is empty.
+XALLOC_INLINE void* Pop(CacheBin* bin) {
+  void** top = bin->top;
+  void* p = *top;
+  if (XALLOC_LIKELY(p != nullptr)) {
+    arch::ForgetRegisterCopy(bin->top);
+    bin->top--;
+  }
+  return p;
+}
+
+// `Slow`: what to do instead, in tail position: each exported form fails in its own way.
+template <void* (*Slow)(size_t)>
+XALLOC_INLINE void* AllocateOr(size_t size) {
+  if (XALLOC_LIKELY(size <= kMaxTiny)) {
+    CacheFront* front = t_local.front;
+    void* p = Pop(front->BinAt(front->tiny_code[(size + 7) / 8]));
+    if (XALLOC_LIKELY(p != nullptr)) return p;
+  }
+  return Slow(size);
+}
+
+XALLOC_INLINE void* Malloc(size_t size) { return AllocateOr<MallocSlow>(size); }
+
+// The misuse tests that cost nothing to speak of: already on top of its stack (an immediate double free, and null, which "is on
+// top" of the bin of code 0), and not 8-aligned. All other misuse is found where the block reaches its slab.
+XALLOC_INLINE bool Push(CacheFront* front, unsigned code, void* p) {
+  CacheBin* bin = front->BinAt(code);
+  void** top = bin->top;
+  if (XALLOC_UNLIKELY(top == bin->limit)) return false;
+  if (XALLOC_UNLIKELY(*top == p)) return false;
+  if (XALLOC_UNLIKELY((reinterpret_cast<uintptr_t>(p) & 7) != 0)) return false;
+  top[1] = p;
+  arch::ForgetRegisterCopy(bin->top);
+  bin->top++;
+  return true;
+}
+
+XALLOC_INLINE void Free(void* p) {
+  unsigned code = 0;
+  if (XALLOC_LIKELY(g_page_map.CodeAt(p, &code)) && XALLOC_LIKELY(Push(t_local.front, code, p))) return;
+  FreeSlow(p);
+}
+
+// The size is verified, never trusted.
+XALLOC_INLINE void FreeSized(void* p, size_t size) {
+  unsigned code = 0;
+  if (XALLOC_LIKELY(size <= kMaxTiny) && XALLOC_LIKELY(g_page_map.CodeAt(p, &code))) {
+    CacheFront* front = t_local.front;
+    if (XALLOC_LIKELY(front->tiny_code[(size + 7) / 8] == code) && XALLOC_LIKELY(Push(front, code, p))) return;
+  }
+  FreeSizedSlow(p, size);
+}
+
+}  // namespace xalloc

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// Birth, death and the list of thread caches; draining the caches of threads that are elsewhere.
+#include <pthread.h>
+#include <string.h>
+
+#include "cache/thread_cache.h"
+#include "os/system.h"
+
+// Options that the program compiles in: its own definition wins over this one.
+extern "C" {
+[[gnu::weak, gnu::visibility("default")]] const char* xmalloc_conf = nullptr;
+}
+
+namespace xalloc {
+
+namespace {
+constexpr CacheFront MakeEmptyCache();
+constinit void* const g_always_empty[1] = {nullptr};  // the one slot of every bin of the empty cache: only ever read
+}  // namespace
+
+constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew};
+
+namespace {
+
+constexpr CacheFront MakeEmptyCache() {
+  CacheFront front{};
+  for (size_t i = 0; i < sizeof front.tiny_code; ++i) front.tiny_code[i] = static_cast<uint8_t>(SizeToClass(Min(i * 8, kMaxTiny)) * 2);
+  for (CacheBin& bin : front.bins) bin = {const_cast<void**>(g_always_empty), const_cast<void**>(g_always_empty)};
+  return front;
+}
+
+using CacheList = List<ThreadCache, &ThreadCache::next, &ThreadCache::prev>;
+constinit os::Lock g_lock;  // guards the two lists
+constinit CacheList g_live;
+constinit CacheList g_recycled;          // ended threads' caches, empty, with the sizes they had grown to
+constinit Atomic<unsigned> g_live_count{0};
+
+enum class Start : uint32_t { kNot, kDone };
+constinit Atomic<Start> g_start{Start::kNot};
+constinit os::Lock g_start_lock;
+constinit pthread_key_t g_exit_key = 0;
+constinit bool g_exit_key_made = false;
+
+void OnThreadExit(void*) { EndThread(); }
+
+XALLOC_COLD void StartProcess() {
+  os::Guard<os::Rank::kInit> guard(g_start_lock);
+  if (g_start.Acquire() == Start::kDone) return;
+  LoadOptions(xmalloc_conf);
+  g_exit_key_made = pthread_key_create(&g_exit_key, OnThreadExit) == 0;
+  g_start.SetRelease(Start::kDone);
+}
+
+ThreadCache* NewCache() {
+  g_lock.Acquire(os::Rank::kCacheList);
+  ThreadCache* cache = g_recycled.PopFront();
+  g_lock.Release(os::Rank::kCacheList);
+  if (cache == nullptr) {
+    cache = static_cast<ThreadCache*>(g_meta.Allocate(sizeof(ThreadCache)));
+    if (cache == nullptr) return nullptr;
+    memcpy(static_cast<void*>(cache), &kEmptyCache, sizeof kEmptyCache);
+  }
+  return cache;
+}
+
+XALLOC_COLD ThreadCache* StartThread() {
+  if (g_start.Acquire() != Start::kDone) StartProcess();
+  if (g_options.tcache == 0) {
+    t_local.state = ThreadState::kNone;
+    return nullptr;
+  }
+  ThreadCache* cache = NewCache();
+  if (cache == nullptr) return nullptr;
+  g_lock.Acquire(os::Rank::kCacheList);
+  g_live.PushBack(cache);
+  g_live_count.AddRelaxed(1);
+  g_lock.Release(os::Rank::kCacheList);
+  t_local = {cache, ThreadState::kLive};
+  // May allocate (keys beyond the first 32): the cache is in use by now.
+  if (g_exit_key_made) pthread_setspecific(g_exit_key, cache);
+  return cache;
+}
+
+// See thread_cache.h; the proof is docs/design/models/bottom_steal.pml. Returns how many objects it moved to `out`.
+unsigned StealBottom(ThreadCache* cache, unsigned cls, void** out, unsigned room) {
+  BinState& s = cache->state[cls];
+  if (s.array == nullptr) return 0;
+  CacheBin& bin = cache->bins[cls];
+  void** base = s.base();
+  void** new_base = __atomic_load_n(&bin.top, __ATOMIC_RELAXED) - 1;
+  if (new_base <= base) return 0;
+  const auto count = static_cast<unsigned>(new_base - base);
+  if (count > room) return 0;
+  void* keep = __atomic_exchange_n(new_base, nullptr, __ATOMIC_SEQ_CST);
+  if (keep == nullptr) return 0;
+  const bool fenced = os::MemoryBarrierAllThreads();
+  void** top = __atomic_load_n(&bin.top, __ATOMIC_RELAXED);
+  const bool fenced_again = os::MemoryBarrierAllThreads();
+  if (fenced && fenced_again && top > new_base && __atomic_load_n(new_base, __ATOMIC_RELAXED) == nullptr) {
+    memcpy(out, base + 1, (count - 1) * sizeof(void*));
+    out[count - 1] = keep;
+    s.bottom = static_cast<uint16_t>(new_base - s.array);
+    return count;
+  }
+  // The owner was there: put it back. A slot that is no longer null was pushed to, and `keep` was popped before that.
+  void* expected = nullptr;
+  __atomic_compare_exchange_n(new_base, &expected, keep, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+  return 0;
+}
+
+}  // namespace
+
+constinit const CacheFront kEmptyCache = MakeEmptyCache();
+
+ThreadCache* OwnCache() {
+  if (XALLOC_LIKELY(t_local.state == ThreadState::kLive)) return static_cast<ThreadCache*>(t_local.front);
+  return t_local.state == ThreadState::kNew ? StartThread() : nullptr;
+}
+
+void ForEachCache(void (*fn)(ThreadCache*, void*), void* context) {
+  os::Guard<os::Rank::kCacheList> guard(g_lock);
+  for (ThreadCache* cache = g_live.front(); cache != nullptr; cache = cache->next) fn(cache, context);
+}
+
+unsigned LiveCaches() { return g_live_count.Relaxed(); }
+os::Lock& CacheRegistryLock() { return g_lock; }
+
+size_t DrainOtherCaches() {
+  if (!os::MemoryBarrierAllThreads()) return 0;
+  size_t bytes = 0;
+  ForEachCache(
+      [](ThreadCache* cache, void* total) {
+        if (cache == t_local.front) return;
+        for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
+          void* objects[2 * kMaxBatch];
+          cache->lock.Acquire(os::Rank::kCache);
+          const unsigned n = StealBottom(cache, cls, objects, 2 * kMaxBatch);
+          cache->lock.Release(os::Rank::kCache);
+          // A misuse found here is not this thread's: it is reported all the same, the pointer tells whose.
+          const FlushResult bad = Arena::FlushToSlabs(cls, objects, n);
+          if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
+          *static_cast<size_t*>(total) += n * ClassSize(cls);
+        }
+      },
+      &bytes);
+  return bytes;
+}
+
+void EndThread() {
+  if (t_local.state != ThreadState::kLive) return;
+  auto* cache = static_cast<ThreadCache*>(t_local.front);
+  // From here on the thread works straight on the arena: destructors that run after this one may still allocate and free.
+  t_local = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNone};
+  cache->lock.Acquire(os::Rank::kCache);
+  const FlushResult bad = FlushAll(cache, false);
+  cache->lock.Release(os::Rank::kCache);
+  g_lock.Acquire(os::Rank::kCacheList);
+  g_live.Remove(cache);
+  g_live_count.AddRelaxed(~0u);
+  g_recycled.PushFront(cache);
+  g_lock.Release(os::Rank::kCacheList);
+  if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
+}
+
+void ForgetOtherCaches() {
+  g_lock.Reset();
+  g_start_lock.Reset();
+  g_live = CacheList();
+  g_live_count.SetRelaxed(0);
+  if (t_local.state != ThreadState::kLive) return;
+  auto* cache = static_cast<ThreadCache*>(t_local.front);
+  cache->lock.Reset();
+  g_live.PushBack(cache);
+  g_live_count.SetRelaxed(1);
+}
+
+}  // namespace xalloc

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// What malloc, free and realloc do when the hit path cannot. The call tree is drawn in fast_path.h.
+#include <string.h>
+
+#include "cache/fast_path.h"
+#include "cache/hooks.h"
+#include "extent/large.h"
+
+namespace xalloc {
+namespace {
+
+struct MediumTable {
+  uint8_t code[kMaxSmall / 128 + 1];  // [(size + 127) / 128]: all classes above kMaxTiny are multiples of 128
+};
+constexpr MediumTable MakeMediumTable() {
+  MediumTable t{};
+  for (size_t i = 0; i <= kMaxSmall / 128; ++i) t.code[i] = static_cast<uint8_t>(SizeToClass(i * 128) * 2);
+  return t;
+}
+constexpr MediumTable kMedium = MakeMediumTable();
+
+bool Cacheable(unsigned cls) { return ClassSize(cls) <= static_cast<size_t>(g_options.tcache_max); }
+
+void Report(const FlushResult& bad) {
+  if (XALLOC_UNLIKELY(bad.misuse != Misuse::kNone)) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
+}
+
+// Debug builds look at everything at every tick.
+void ValidateAll([[maybe_unused]] ThreadCache* cache) {
+#if XALLOC_DEBUG
+  ValidateCache(cache);
+  for (unsigned i = 0; i < g_arenas.count(); ++i) {
+    if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->Validate();
+  }
+  g_extents.Validate();
+#endif
+}
+
+// Counts a slow event of this thread; now and then looks after what lies unused. No lock is held.
+void NoteSlowEvent(ThreadCache* cache) {
+  if (XALLOC_LIKELY(++cache->slow_events % kTickEvents != 0)) return;
+  ValidateAll(cache);
+  cache->lock.Acquire(os::Rank::kCache);
+  const FlushResult bad = ShrinkUnused(cache);
+  cache->lock.Release(os::Rank::kCache);
+  Report(bad);
+  if (Arena* arena = g_arenas.Current(); arena != nullptr) arena->AgeDepots();
+  g_hooks.tick();
+}
+
+void* AllocateFromArena(unsigned cls) {
+  Arena* arena = g_arenas.Current();
+  void* p = nullptr;
+  return arena != nullptr && arena->Refill(cls, &p, 1) == 1 ? p : nullptr;
+}
+
+XALLOC_NOINLINE void* AllocateMissed(unsigned cls) {
+  ThreadCache* cache = OwnCache();
+  if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) return AllocateFromArena(cls);
+  cache->lock.Acquire(os::Rank::kCache);
+  void* p = RefillAndPop(cache, cls);
+  cache->lock.Release(os::Rank::kCache);
+  NoteSlowEvent(cache);
+  return p;
+}
+
+void* AllocateLarge(size_t size, size_t alignment, bool zero) {
+  ThreadCache* cache = OwnCache();  // the options are read by now
+  void* p = LargeAllocate(g_extents, size, alignment, zero);
+  if (cache != nullptr) NoteSlowEvent(cache);
+  return p;
+}
+
+// What p is, when the window map says "not small".
+Extent* FindBlock(const void* p, Act act) {
+  Extent* block = g_extents.Find(p);
+  if (XALLOC_LIKELY(block != nullptr && block->base == p)) return block;
+  if (block != nullptr && block->kind != Extent::Kind::kSlab) ReportMisuse(Misuse::kInterior, act, p, block->block.usable);
+  if (!IsAligned(p, 8) && g_extents.Contains(p)) ReportMisuse(Misuse::kMisaligned, act, p, 0);
+  // Inside a large block, perhaps: only its first granule leads to it. Look back for it.
+  if (Extent* around = g_extents.FindAround(p); around != nullptr) ReportMisuse(Misuse::kInterior, act, p, around->block.usable);
+  ReportMisuse(g_extents.Contains(p) ? Misuse::kUnallocated : Misuse::kForeign, act, p, 0);
+}
+
+void FreeBlock(void* p) {
+  Extent* block = FindBlock(p, Act::kFree);
+  LargeFree(g_extents, block);
+  if (ThreadCache* cache = OwnCache(); cache != nullptr) NoteSlowEvent(cache);
+}
+
+// The class of p, a block in a slab; p is checked as far as that costs no lock.
+unsigned CheckedClass(const void* p, unsigned code, Act act) {
+  const unsigned cls = code / 2;
+  if (XALLOC_UNLIKELY(!IsAligned(p, 8))) ReportMisuse(Misuse::kMisaligned, act, p, ClassSize(cls));
+  return cls;
+}
+
+}  // namespace
+
+void* MallocSlow(size_t size) {
+  unsigned code = 0;
+  if (size <= kMaxTiny) {
+    code = kEmptyCache.tiny_code[(size + 7) / 8];
+  } else if (size <= kMaxSmall) {
+    code = kMedium.code[(size + 127) / 128];
+    void* p = Pop(t_local.front->BinAt(code));
+    if (XALLOC_LIKELY(p != nullptr)) return p;
+  } else {
+    return AllocateLarge(size, 1, false);
+  }
+  return AllocateMissed(code / 2);
+}
+
+void FreeSlow(void* p) {
+  if (p == nullptr) return;
+  const unsigned code = g_page_map.CodeOf(p);
+  if (code == 0) return FreeBlock(p);
+  const unsigned cls = CheckedClass(p, code, Act::kFree);
+  ThreadCache* cache = OwnCache();
+  if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) return Report(Arena::FlushToSlabs(cls, &p, 1));
+  if (XALLOC_UNLIKELY(*cache->bins[cls].top == p)) ReportMisuse(Misuse::kDoubleFree, Act::kFree, p, ClassSize(cls));
+  cache->lock.Acquire(os::Rank::kCache);
+  const FlushResult bad = MakeRoomAndPush(cache, cls, p);
+  cache->lock.Release(os::Rank::kCache);
+  Report(bad);
+  NoteSlowEvent(cache);
+}
+
+void FreeSizedSlow(void* p, size_t size) {
+  const unsigned code = g_page_map.CodeOf(p);
+  if (code != 0 && (size > kMaxSmall || SizeToClass(size) != code / 2)) {
+    if (ThreadCache* cache = OwnCache(); cache != nullptr) cache->size_mismatches++;
+  }
+  Free(p);
+}
+
+void* MallocAligned(size_t size, size_t alignment, bool zero) {
+  const unsigned cls = AlignedSizeToClass(size, alignment);
+  if (cls == 0) return AllocateLarge(Max(size, size_t{1}), alignment, zero);
+  void* p = Malloc(ClassSize(cls));
+  if (zero && p != nullptr) memset(p, 0, size);
+  return p;
+}
+
+void* Calloc(size_t size) {
+  if (size > kMaxSmall) return AllocateLarge(size, 1, true);
+  void* p = Malloc(size);
+  return p == nullptr ? nullptr : memset(p, 0, size);
+}
+
+size_t UsableSize(const void* p, Act act) {
+  const unsigned code = g_page_map.CodeOf(p);
+  if (XALLOC_LIKELY(code != 0)) return ClassSize(CheckedClass(p, code, act));
+  return FindBlock(p, act)->block.usable;
+}
+
+size_t GoodSize(size_t size, size_t alignment) {
+  const unsigned cls = AlignedSizeToClass(size, alignment);
+  return cls != 0 ? ClassSize(cls) : LargeUsableSize(size, alignment);
+}
+
+void* Realloc(void* p, size_t size) {
+  const unsigned code = g_page_map.CodeOf(p);
+  if (code == 0) {
+    Extent* block = FindBlock(p, Act::kRealloc);
+    if (size > kMaxSmall) {
+      void* moved = LargeResize(g_extents, block, size);
+      if (ThreadCache* cache = OwnCache(); cache != nullptr) NoteSlowEvent(cache);
+      return moved;
+    }
+  }
+  const size_t old_size = UsableSize(p, Act::kRealloc);
+  // A block stays where it is while at least half of it is wanted.
+  if (size <= old_size && size > old_size / 2) return p;
+  if (code != 0) {
+    // The slab knows whether p is a live block: a realloc of a freed one must not be copied.
+    Extent* slab = g_extents.Find(p);
+    if (slab == nullptr || !SlotIsOut(slab, p)) {
+      const bool exact = slab != nullptr && FindSlot(slab, ShapeOf(code / 2), p).exact;
+      ReportMisuse(exact ? Misuse::kUnallocated : Misuse::kInterior, Act::kRealloc, p, old_size);
+    }
+  }
+  void* moved = Malloc(size);
+  if (moved == nullptr) return nullptr;
+  memcpy(moved, p, Min(old_size, size));
+  Free(p);
+  return moved;
+}
+
+size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
+  const size_t old_size = UsableSize(p, Act::kRealloc);
+  if (g_page_map.CodeOf(p) != 0) return old_size;
+  Extent* block = FindBlock(p, Act::kRealloc);
+  // A large block stays large: one that would be small could not be freed by its new size.
+  if (most <= kMaxSmall || (!LargeResizeInPlace(g_extents, block, most) && (least <= kMaxSmall || !LargeResizeInPlace(g_extents, block, least)))) {
+    return old_size;
+  }
+  const size_t new_size = block->block.usable;
+  if (zero && new_size > old_size) memset(static_cast<char*>(p) + old_size, 0, new_size - old_size);
+  return new_size;
+}
+
+void FlushOwnCache(bool check) {
+  if (t_local.state != ThreadState::kLive) return;
+  ThreadCache* cache = OwnCache();
+  cache->lock.Acquire(os::Rank::kCache);
+  const FlushResult bad = FlushAll(cache, check);
+  cache->lock.Release(os::Rank::kCache);
+  Report(bad);
+}
+
+}  // namespace xalloc

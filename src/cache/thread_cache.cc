@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// The slow paths of one bin: how many objects move, and when a bin grows or shrinks.
+//
+// A bin starts with kInlineSlots - 1 slots inside the cache's block; a refill fetches 1, 2, 4 ... objects up to a batch; the bin
+// moves to a larger array (32, 128, 512 slots) when it proves hot: an underflow follows an overflow, or two underflows in one
+// tick. A thread that touches many sizes a few times stays within its two pages.
+#include "cache/thread_cache.h"
+
+#include <string.h>
+
+namespace xalloc {
+namespace {
+
+constexpr unsigned kLevels[] = {kInlineSlots, 32, 128, 512};  // slots with the sentinel; powers of two: what meta hands out
+// The arrays of all threads together may come to hold this much; no thread is held below kLeastBudget.
+constexpr size_t kGlobalBudget = size_t{32} << 20, kLeastBudget = size_t{256} << 10;
+
+unsigned MaxCapacity(unsigned cls) { return ShapeOf(cls).batch * 2u - 1; }
+unsigned SlotsOfLevel(unsigned capacity) {
+  unsigned level = 0;
+  while (kLevels[level] <= capacity) ++level;
+  return kLevels[level];
+}
+unsigned CountOf(const ThreadCache* cache, unsigned cls) { return static_cast<unsigned>(cache->bins[cls].top - cache->state[cls].base()); }
+
+// Moves the bin's objects to `array` (perhaps its own: then down to its start, after a drain).
+void Move(ThreadCache* cache, unsigned cls, void** array, unsigned capacity) {
+  BinState& s = cache->state[cls];
+  const unsigned count = s.array == nullptr ? 0 : CountOf(cache, cls);
+  if (count != 0) memmove(array + 1, s.base() + 1, count * sizeof(void*));
+  array[0] = nullptr;
+  s.array = array;
+  s.bottom = 0;
+  s.capacity = static_cast<uint16_t>(capacity);
+  cache->bins[cls] = {array + count, array + capacity};
+}
+
+void FirstUse(ThreadCache* cache, unsigned cls) {
+  cache->state[cls].fill = 1;
+  Move(cache, cls, cache->slots[cls], Min(kInlineSlots - 1, MaxCapacity(cls)));
+}
+
+bool Grow(ThreadCache* cache, unsigned cls) {
+  BinState& s = cache->state[cls];
+  const unsigned old_slots = SlotsOfLevel(s.capacity);
+  const unsigned slots = old_slots * 4;
+  if (s.capacity >= MaxCapacity(cls)) return false;
+  const unsigned capacity = Min(slots - 1, MaxCapacity(cls));
+  const size_t more = (capacity - s.capacity) * ClassSize(cls);
+  if (cache->grown_bytes + more > Max(kGlobalBudget / Max(LiveCaches(), 1u), kLeastBudget)) return false;
+  auto** array = static_cast<void**>(g_meta.Allocate(slots * sizeof(void*)));
+  if (array == nullptr) return false;
+  void** old = s.array;
+  Move(cache, cls, array, capacity);
+  if (old != cache->slots[cls]) g_meta.Free(old, old_slots * sizeof(void*));
+  cache->grown_bytes += more;
+  s.overflows = 0;
+  return true;
+}
+
+// Sends the `n` coldest objects, those at the bottom, to the arena.
+FlushResult FlushBottom(ThreadCache* cache, unsigned cls, unsigned n, bool check) {
+  BinState& s = cache->state[cls];
+  Arena* arena = check ? nullptr : g_arenas.Current();
+  FlushResult bad;
+  for (unsigned done = 0; done < n && bad.misuse == Misuse::kNone;) {
+    const unsigned batch = Min<unsigned>(n - done, ShapeOf(cls).batch);
+    void** from = s.base() + 1 + done;
+    bad = arena == nullptr ? Arena::FlushToSlabs(cls, from, batch) : arena->Flush(cls, from, batch);
+    done += batch;
+  }
+  s.bottom = static_cast<uint16_t>(s.bottom + n);
+  Move(cache, cls, s.array, s.capacity);
+  return bad;
+}
+
+}  // namespace
+
+void* RefillAndPop(ThreadCache* cache, unsigned cls) {
+  BinState& s = cache->state[cls];
+  CacheBin& bin = cache->bins[cls];
+  if (s.array == nullptr) FirstUse(cache, cls);
+  if (*bin.top != nullptr) return *bin.top--;  // a drain that did not succeed gave its object back
+  const bool hot = s.overflows != 0 || s.underflows != 0;
+  if (hot && s.fill > s.capacity / 2u) Grow(cache, cls);
+  if (s.underflows < 255) s.underflows++;
+  if (s.bottom != 0) Move(cache, cls, s.array, s.capacity);
+  const unsigned batch = ShapeOf(cls).batch;
+  const unsigned want = Min<unsigned>(s.fill, Min<unsigned>(s.capacity, batch));
+  s.fill = static_cast<uint16_t>(Min<unsigned>(s.fill * 2u, batch));
+  Arena* arena = g_arenas.Current();
+  if (arena == nullptr) return nullptr;
+  const unsigned got = arena->Refill(cls, s.array + 1, want);
+  if (got == 0) return nullptr;
+  bin.top = s.array + got - 1;
+  return s.array[got];
+}
+
+FlushResult MakeRoomAndPush(ThreadCache* cache, unsigned cls, void* p) {
+  BinState& s = cache->state[cls];
+  CacheBin& bin = cache->bins[cls];
+  FlushResult bad;
+  if (s.array == nullptr) FirstUse(cache, cls);
+  if (s.bottom != 0) Move(cache, cls, s.array, s.capacity);
+  if (bin.top == bin.limit) {
+    const bool hot = s.underflows != 0 || s.overflows >= 2;
+    const bool grown = hot && Grow(cache, cls);
+    if (s.overflows < 255) s.overflows++;
+    if (!grown) bad = FlushBottom(cache, cls, Max(s.capacity / 2u, 1u), false);
+  }
+  *++bin.top = p;
+  return bad;
+}
+
+FlushResult ShrinkUnused(ThreadCache* cache) {
+  FlushResult bad;
+  for (unsigned cls = 1; cls <= kNumClasses && bad.misuse == Misuse::kNone; ++cls) {
+    BinState& s = cache->state[cls];
+    if (s.array == nullptr) continue;
+    const unsigned count = CountOf(cache, cls);
+    if (s.underflows == 0) {
+      // Not refilled for a tick: the smaller of the two counts lay there all the time. Three quarters of it go.
+      const unsigned unused = Min<unsigned>(s.last, count) * 3 / 4;
+      if (unused != 0) bad = FlushBottom(cache, cls, unused, false);
+      if (s.fill > 1) s.fill = static_cast<uint16_t>(s.fill / 2);
+    }
+    s.last = static_cast<uint16_t>(CountOf(cache, cls));
+    s.underflows = 0;
+    s.overflows = 0;
+  }
+  return bad;
+}
+
+FlushResult FlushAll(ThreadCache* cache, bool check) {
+  FlushResult bad;
+  for (unsigned cls = 1; cls <= kNumClasses && bad.misuse == Misuse::kNone; ++cls) {
+    BinState& s = cache->state[cls];
+    if (s.array != nullptr) bad = FlushBottom(cache, cls, CountOf(cache, cls), check);
+  }
+  return bad;
+}
+
+void ValidateCache(ThreadCache* cache) {
+  for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
+    const BinState& s = cache->state[cls];
+    const CacheBin& bin = cache->bins[cls];
+    if (s.array == nullptr) continue;
+    if (*s.base() != nullptr) Panic("broken invariant: cache I1");
+    if (bin.top < s.base() || bin.top > bin.limit) Panic("broken invariant: cache I2");
+    for (void** slot = s.base() + 1; slot <= bin.top; ++slot) {
+      if (*slot == nullptr || g_page_map.CodeOf(*slot) != cls * 2) Panic("broken invariant: cache I3");
+    }
+  }
+}
+
+}  // namespace xalloc

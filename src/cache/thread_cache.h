@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// thread_cache.h: what a thread keeps for itself, and the layout that the hit path reads.
+//
+// One bin per size class is a stack of pointers:
+//
+//     base -> [ NULL ] [ p1 ] [ p2 ] ... [ pn ] [ . ] [ . ]
+//              sentinel                    ^ top       ^ limit
+//
+//   pop   v = *top; v == NULL: empty, slow path; else top -= 1
+//   push  top == limit: full, slow path; else *++top = p
+//
+// No count, no flag, no touch of the object. A thread without a cache (new, dead, or told to have none) points at kEmptyCache,
+// whose bins are always empty and always full: "not initialised", "bin empty" and "feature on" are one branch.
+//
+// Invariants, per bin, base = array + bottom: I1 *base == NULL. I2 base <= top <= limit. I3 slots above base and up to top are non-null, unless a drain
+// put a new sentinel there. I4 limit == array + capacity.
+// Thread safety: the front is its thread's alone, but for the drain (drain.cc), which needs no help from the hit path. All else is
+// guarded by `lock`, taken by the thread's slow paths and by whoever drains it.
+#pragma once
+
+#include "arena/arena.h"
+
+namespace xalloc {
+
+struct CacheBin {
+  void** top;
+  void** limit;
+};
+
+// The part that the hit path reads: one cache line of table per 64 x 8 bytes of sizes, and the bins.
+struct alignas(64) CacheFront {
+  uint8_t tiny_code[136];  // [(size + 7) / 8], size <= kMaxTiny: the bin code
+  CacheBin bins[kNumBins];
+
+  XALLOC_INLINE CacheBin* BinAt(unsigned code) { return reinterpret_cast<CacheBin*>(reinterpret_cast<char*>(bins) + size_t{code} * 8); }
+};
+
+// What only slow paths need of a bin.
+struct BinState {
+  void** array;        // null: never used
+  uint16_t bottom;     // the sentinel is array[bottom]: 0, more after a drain
+  uint16_t capacity;   // slots of the array above array[0]
+  uint16_t fill;       // objects of the next refill
+  uint16_t last;       // objects at the last tick
+  uint8_t underflows;  // refills since the last tick
+  uint8_t overflows;   // times it was full since the last growth or tick
+
+  void** base() const { return array + bottom; }
+};
+
+constexpr unsigned kInlineSlots = 8;  // of each bin, sentinel included, inside the cache's own block
+
+struct ThreadCache : CacheFront {
+  BinState state[kNumBins];
+  os::Lock lock;
+  uint32_t slow_events;
+  size_t grown_bytes;  // what the bins beyond their inline slots could hold
+  ThreadCache* next;   // all live caches, or the recycled ones
+  ThreadCache* prev;
+  uint64_t size_mismatches;  // sized deletes with a wrong size
+  void* slots[kNumBins][kInlineSlots];
+};
+
+extern const CacheFront kEmptyCache;
+
+enum class ThreadState : uint8_t {
+  kNew,   // no cache yet: the next slow path makes one
+  kLive,  // has one
+  kNone,  // has none and gets none: after its end, or with tcache:false
+};
+
+// The whole of the library's thread-local state.
+struct ThreadLocal {
+  CacheFront* front;
+  ThreadState state;
+};
+// constinit on the declaration too: else every access asks whether it must be constructed first.
+extern constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]];
+
+// The calling thread's cache; made if the thread has none yet. Null: go straight to the arena.
+ThreadCache* OwnCache();
+
+// ---- slow paths of one bin; the caller holds cache->lock ------------------------------------------------------------------
+
+// The bin is empty: refills it and pops one. Null: the kernel refused.
+void* RefillAndPop(ThreadCache* cache, unsigned cls);
+// The bin is full: makes room by growing it or by flushing, then pushes.
+FlushResult MakeRoomAndPush(ThreadCache* cache, unsigned cls, void* p);
+// After every kTickEvents slow events: gives back what was not used.
+FlushResult ShrinkUnused(ThreadCache* cache);
+// Empties every bin; `check` sends all of it past the depots, so that each object is checked.
+FlushResult FlushAll(ThreadCache* cache, bool check);
+constexpr uint32_t kTickEvents = 64;
+
+void ValidateCache(ThreadCache* cache);
+
+// ---- all caches (registry.cc) ----------------------------------------------------------------------------------------------
+
+// Runs fn(cache, context) for each live cache, under the registry's lock.
+void ForEachCache(void (*fn)(ThreadCache*, void*), void* context);
+unsigned LiveCaches();
+os::Lock& CacheRegistryLock();
+// Drains the other threads' caches into the arenas (bottom-steal); leaves one object a class. Returns bytes moved.
+size_t DrainOtherCaches();
+// Ends the calling thread's cache: at thread exit.
+void EndThread();
+// In a fork child: the caller's cache is the only one; the others' contents are lost and counted.
+void ForgetOtherCaches();
+
+}  // namespace xalloc

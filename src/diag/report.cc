@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "diag/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/line_buffer.h"
+#include "os/system.h"
+
+extern "C" char xalloc_abort_message[256];
+char xalloc_abort_message[256] = {};
+
+namespace xalloc {
+namespace {
+
+using Line = LineBuffer<200>;
+
+[[noreturn, gnu::cold]] void Die(Line& line) {
+  memcpy(xalloc_abort_message, line.data(), line.size() + 1);
+  line << '\n';
+  os::WriteAll(2, line.data(), line.size());
+  abort();
+}
+
+const char* Verb(Act act) {
+  switch (act) {
+    case Act::kRealloc:
+      return "realloc of ";
+    case Act::kUsableSize:
+      return "usable size of ";
+    case Act::kFree:
+      break;
+  }
+  return "free of ";
+}
+
+struct Text {
+  const char* kind;    // after the verb; null: the sentence is about the act itself
+  const char* detail;  // in the parentheses; null: the size
+  const char* anchor;
+};
+
+Text TextOf(Misuse what) {
+  switch (what) {
+    case Misuse::kDoubleFree:
+      return {nullptr, nullptr, "double-free"};
+    case Misuse::kForeign:
+      return {"foreign", "not from xalloc", "foreign-pointer"};
+    case Misuse::kInterior:
+      return {"interior", nullptr, "interior-pointer"};
+    case Misuse::kMisaligned:
+      return {"misaligned", nullptr, "misaligned-pointer"};
+    case Misuse::kUnallocated:
+    case Misuse::kNone:
+      break;
+  }
+  return {"unallocated", "free memory", "unallocated-pointer"};
+}
+
+}  // namespace
+
+[[noreturn, gnu::cold]] void ReportMisuse(Misuse what, Act act, const void* pointer, size_t size) {
+  const Text text = TextOf(what);
+  Line line;
+  line << "xalloc: ";
+  if (text.kind == nullptr) {
+    line << (act == Act::kFree ? "double free of " : Verb(act));
+  } else {
+    line << Verb(act) << text.kind << " pointer ";
+  }
+  line << Hex{reinterpret_cast<uintptr_t>(pointer)} << " (";
+  if (text.detail != nullptr) {
+    line << text.detail;
+  } else {
+    line << uint64_t{size} << " bytes";
+  }
+  line << "), see docs/errors.md#" << text.anchor;
+  Die(line);
+}
+
+[[noreturn, gnu::cold]] void Panic(const char* text) {
+  Line line;
+  line << "xalloc: " << text;
+  Die(line);
+}
+
+}  // namespace xalloc

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// extent.h: a run of granules in use, and the hugepage it lies in. Plain data; ExtentHeap gives it meaning.
+#pragma once
+
+#include "base/bitmap.h"
+#include "base/list.h"
+#include "meta/page_map.h"
+
+namespace xalloc {
+
+// One 64-byte descriptor per extent, out of band: an overrun or a write after free cannot reach it.
+//
+//   kSlab    equal slots of one size class; the payload is arena/slab.h's
+//   kLarge   one block of whole granules inside the heap
+//   kMapped  one block in a mapping of its own
+struct Extent {
+  enum class Kind : uint8_t { kSlab, kLarge, kMapped };
+
+  Extent* next;  // the list its owner keeps it in (a bin's slabs, a hash chain, spares)
+  Extent* prev;
+  union {
+    uint64_t bits[4];     // kSlab: 1 = free slot, when there are at most 256
+    uint64_t* side_bits;  // kSlab: the same, out of line, above 256
+    struct {
+      size_t usable;         // bytes the caller may use
+      char* mapping;         // kMapped: where the mapping starts
+      size_t mapping_bytes;  // kMapped
+    } block;
+  };
+  char* base;  // granule-aligned; kMapped: page-aligned
+  uint16_t free_count;  // kSlab: free slots
+  uint16_t granules;    // kSlab, kLarge
+  uint8_t size_class;   // kSlab
+  uint8_t arena;        // kSlab: owner
+  uint8_t bucket;       // kSlab: which list of its bin; kNoBucket: none
+  Kind kind;
+};
+static_assert(sizeof(Extent) == 64);
+
+struct Region;
+
+// One 2 MiB unit of a region and what is known of its granules.
+// Invariants: I1 dirty is a subset of free. I2 a granule is in at most one of {free, owned by an extent, being purged}.
+// I3 longest == free.LongestRun(). I4 it is in the heap's list [longest] iff longest > 0.
+// I5 free and zero are clear from granule `committed` up.
+struct Hugepage {
+  Hugepage* next;
+  Hugepage* prev;
+  Hugepage* dirty_next;
+  Hugepage* dirty_prev;
+  char* base;
+  Region* region;
+  Bitmap128 free;   // committed and in nobody's hands
+  Bitmap128 dirty;  // free, and backed by memory
+  Bitmap128 zero;   // free, and reads as zero: fresh or purged
+  uint16_t allocations;  // extents that begin here
+  uint8_t longest;       // granules of the longest free run
+  uint8_t committed;     // granules from the start that are readable and writable
+  bool in_dirty_list;
+  bool opening;  // somebody is committing more of it, outside the lock
+  Extent* owner[kGranulesPerHugepage];  // slabs: at each granule; blocks: at the first
+};
+
+// A PROT_NONE mapping, huge-page aligned, whose hugepages are opened one after the other.
+struct Region {
+  Region* next;
+  char* base;
+  uint32_t hugepages;   // in it
+  uint32_t next_fresh;  // the first never opened
+  Hugepage pages[];
+};
+
+}  // namespace xalloc

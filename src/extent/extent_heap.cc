@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+// Placement: which granules a request gets, and what happens when they come back. Growth is in extent_grow.cc, purging in
+// extent_purge.cc, blocks with mappings of their own in extent_mapped.cc.
+#include "extent/extent_heap.h"
+
+#include "diag/report.h"
+#include "os/system.h"
+
+namespace xalloc {
+
+constinit ExtentHeap g_extents{os::kKernelPages, g_page_map, g_meta};
+
+namespace {
+constexpr unsigned kCandidates = 4;  // hugepages looked at for the one with most allocations
+
+// Calls fn(hugepage, run) for each hugepage that [granule, granule + n) touches; stops when fn says false.
+template <class Fn>
+bool ForEachPiece(Hugepage* h, unsigned granule, size_t n, Fn fn) {
+  while (n > 0) {
+    const auto here = static_cast<unsigned>(Min<size_t>(n, kGranulesPerHugepage - granule));
+    if (!fn(h, Run{granule, here})) return false;
+    n -= here;
+    granule = 0;
+    ++h;
+  }
+  return true;
+}
+}  // namespace
+
+Hugepage* ExtentHeap::HugepageOf(const void* p) {
+  if (Hugepage* h = map_.HugepageOf(p); h != nullptr) return h;
+  // Regions outside the window. The list only grows, at its front, and a region is complete before it is in it.
+  for (Region* r = __atomic_load_n(&regions_, __ATOMIC_ACQUIRE); r != nullptr; r = r->next) {
+    const size_t offset = reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(r->base);
+    if (offset < r->hugepages * kHugepage) return &r->pages[offset >> kLgHugepage];
+  }
+  return nullptr;
+}
+
+Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kind, bool* zeroed) {
+  if (granules > kMaxGranules || alignment > kHugepage) return nullptr;
+  const auto align_granules = static_cast<unsigned>(Max(alignment >> kLgGranule, size_t{1}));
+  Extent* extent = NewExtent();
+  if (extent == nullptr) return nullptr;
+  // Each round of growth makes room for this request, but another thread may take it: go round again while memory comes.
+  for (;;) {
+    lock_.Acquire(os::Rank::kExtents);
+    const auto n = static_cast<unsigned>(granules);
+    const Place at = n <= kGranulesPerHugepage ? FindRun(n, align_granules) : FindSpan(n);
+    if (at.hugepage != nullptr) {
+      const size_t dirty_before = dirty_;
+      *zeroed = Take(at, granules);
+      at.hugepage->allocations++;
+      at.hugepage->owner[at.granule] = extent;
+      if (kind == Extent::Kind::kLarge) stats_.blocks++;
+      NotePeak();
+      const bool grew = dirty_before - dirty_ < granules;
+      const size_t bound = DirtyBound();
+      const size_t excess = grew && dirty_ > bound ? dirty_ - bound : 0;
+      lock_.Release(os::Rank::kExtents);
+      extent->base = at.hugepage->base + (size_t{at.granule} << kLgGranule);
+      extent->granules = static_cast<uint16_t>(granules);
+      extent->kind = kind;
+      if (excess > 0) Purge((excess + bound / 8) << kLgGranule);
+      return extent;
+    }
+    lock_.Release(os::Rank::kExtents);
+    if (!Grow(granules)) {
+      meta_.Free(extent, sizeof(Extent));
+      return nullptr;
+    }
+  }
+}
+
+void ExtentHeap::Free(Extent* extent) {
+  Hugepage* h = HugepageOf(extent->base);
+  const unsigned granule = GranuleOf(h, extent->base);
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  h->allocations--;
+  const size_t owners = extent->kind == Extent::Kind::kSlab ? extent->granules : 1;
+  for (size_t i = 0; i < owners; ++i) h->owner[granule + i] = nullptr;
+  Give({h, granule}, extent->granules);
+  extent->next = spares_;
+  spares_ = extent;
+}
+
+void ExtentHeap::SetOwners(Extent* extent) {
+  Hugepage* h = HugepageOf(extent->base);
+  const unsigned granule = GranuleOf(h, extent->base);
+  for (unsigned i = 0; i < extent->granules; ++i) h->owner[granule + i] = extent;
+}
+
+bool ExtentHeap::Extend(Extent* extent, size_t granules) {
+  const size_t more = granules - extent->granules;
+  if (granules > kMaxGranules) return false;
+  char* last = extent->base + (size_t{extent->granules} << kLgGranule) - 1;
+  Hugepage* h = HugepageOf(last);
+  Place at = {h, GranuleOf(h, last) + 1};
+  if (at.granule == kGranulesPerHugepage) {
+    if (IndexOf(h) + 1 == h->region->hugepages) return false;
+    at = {h + 1, 0};
+  }
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  if (!AllFree(at, more)) return false;
+  Take(at, more);
+  extent->granules = static_cast<uint16_t>(granules);
+  NotePeak();
+  return true;
+}
+
+void ExtentHeap::Shrink(Extent* extent, size_t granules) {
+  const size_t less = extent->granules - granules;
+  char* cut = extent->base + (granules << kLgGranule);
+  Hugepage* h = HugepageOf(cut);
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  extent->granules = static_cast<uint16_t>(granules);
+  Give({h, GranuleOf(h, cut)}, less);
+}
+
+Extent* ExtentHeap::Find(const void* p) {
+  if (Hugepage* h = HugepageOf(p); h != nullptr) return h->owner[GranuleOf(h, p)];
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  auto& chain = mapped_[BucketOf(p)];
+  for (Extent* e = chain.front(); e != nullptr; e = e->next) {
+    if (e->base == p) return e;
+  }
+  return nullptr;
+}
+
+// The tightest run in h, dirty before fresh, lowest first; begins at a multiple of `alignment`.
+Run ExtentHeap::BestRun(const Hugepage* h, unsigned granules, unsigned alignment) {
+  Run best = {0, 0};
+  unsigned best_score = ~0u;
+  for (Run r = h->free.NextRun(0); r.length != 0; r = h->free.NextRun(r.begin + r.length)) {
+    const unsigned begin = static_cast<unsigned>(AlignUp(r.begin, alignment));
+    if (begin + granules > r.begin + r.length) continue;
+    const unsigned fresh = granules - h->dirty.CountIn({begin, granules});
+    const unsigned score = fresh * 256 + r.length;
+    if (score < best_score) {
+      best_score = score;
+      best = {begin, granules};
+    }
+  }
+  return best;
+}
+
+ExtentHeap::Place ExtentHeap::FindRun(unsigned granules, unsigned alignment) {
+  for (unsigned want = granules; want <= kGranulesPerHugepage; ++want) {
+    const unsigned word = want / 64;
+    const uint64_t bits = nonempty_[word] & (~uint64_t{0} << (want % 64));
+    if (bits == 0) {
+      want = word * 64 + 63;
+      continue;
+    }
+    want = word * 64 + LowestBit(bits);
+    Hugepage* chosen = nullptr;
+    Run run;
+    unsigned seen = 0;
+    for (Hugepage* h = by_longest_[want].front(); h != nullptr && seen < kCandidates; h = h->next, ++seen) {
+      const Run r = BestRun(h, granules, alignment);
+      if (r.length != 0 && (chosen == nullptr || h->allocations > chosen->allocations)) {
+        chosen = h;
+        run = r;
+      }
+    }
+    if (chosen != nullptr) return {chosen, run.begin};
+  }
+  return {nullptr, 0};
+}
+
+// First fit over whole free hugepages that follow each other; the rest of the last one stays free for others.
+ExtentHeap::Place ExtentHeap::FindSpan(unsigned granules) {
+  const unsigned need = static_cast<unsigned>(CeilDiv(granules, kGranulesPerHugepage));
+  for (Region* r = regions_; r != nullptr; r = r->next) {
+    unsigned run = 0;
+    for (unsigned i = 0; i < r->next_fresh; ++i) {
+      run = r->pages[i].longest == kGranulesPerHugepage ? run + 1 : 0;
+      if (run == need) return {&r->pages[i + 1 - need], 0};
+    }
+  }
+  return {nullptr, 0};
+}
+
+bool ExtentHeap::AllFree(Place from, size_t granules) {
+  const Region* region = from.hugepage->region;
+  if ((from.hugepage - region->pages) * size_t{kGranulesPerHugepage} + from.granule + granules > size_t{region->hugepages} * kGranulesPerHugepage) return false;
+  return ForEachPiece(from.hugepage, from.granule, granules, [](Hugepage* h, Run r) { return h->free.AllIn(r); });
+}
+
+// Returns whether all of it reads as zero.
+bool ExtentHeap::Take(Place from, size_t granules) {
+  bool zero = true;
+  ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
+    const unsigned old_longest = h->longest;
+    zero = zero && h->zero.AllIn(r);
+    dirty_ -= h->dirty.CountIn(r);
+    h->free.Clear(r);
+    h->dirty.Clear(r);
+    h->zero.Clear(r);
+    if (h->in_dirty_list && h->dirty.None()) {
+      dirty_list_.Remove(h);
+      h->in_dirty_list = false;
+    }
+    Relist(h, old_longest);
+    return true;
+  });
+  used_ += granules;
+  return zero;
+}
+
+void ExtentHeap::Give(Place from, size_t granules) {
+  ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
+    const unsigned old_longest = h->longest;
+    h->free.Set(r);
+    MarkDirty(h, r);
+    Relist(h, old_longest);
+    return true;
+  });
+  used_ -= granules;
+}
+
+void ExtentHeap::MarkDirty(Hugepage* h, Run run) {
+  h->dirty.Set(run);
+  dirty_ += run.length;
+  stats_.dirtied += size_t{run.length} << kLgGranule;
+  if (h->in_dirty_list) dirty_list_.Remove(h);
+  h->in_dirty_list = true;
+  // A hugepage that is free as a whole goes back first, whole; else the one that has been dirty longest.
+  if (h->free.Count() == kGranulesPerHugepage) {
+    dirty_list_.PushFront(h);
+  } else {
+    dirty_list_.PushBack(h);
+  }
+}
+
+void ExtentHeap::Relist(Hugepage* h, unsigned old_longest) {
+  const unsigned longest = h->free.LongestRun();
+  h->longest = static_cast<uint8_t>(longest);
+  if (old_longest == longest) return;
+  if (old_longest != 0) {
+    by_longest_[old_longest].Remove(h);
+    if (by_longest_[old_longest].empty()) nonempty_[old_longest / 64] &= ~(uint64_t{1} << (old_longest % 64));
+  }
+  if (longest != 0) {
+    by_longest_[longest].PushFront(h);
+    nonempty_[longest / 64] |= uint64_t{1} << (longest % 64);
+  }
+}
+
+Extent* ExtentHeap::NewExtent() {
+  lock_.Acquire(os::Rank::kExtents);
+  Extent* extent = spares_;
+  if (extent != nullptr) spares_ = extent->next;
+  lock_.Release(os::Rank::kExtents);
+  if (extent == nullptr) return static_cast<Extent*>(meta_.Allocate(sizeof(Extent)));
+  *extent = Extent{};
+  return extent;
+}
+
+void ExtentHeap::NotePeak() {
+  const size_t now = ((used_ + dirty_) << kLgGranule) + stats_.mapped_blocks;
+  if (now > stats_.peak) stats_.peak = now;
+}
+
+size_t ExtentHeap::DirtyBound() const {
+  constexpr size_t kFloor = (size_t{8} << 20) >> kLgGranule;
+  return Max(kFloor, used_ * static_cast<size_t>(g_options.dirty_limit) / 100);
+}
+
+ExtentStats ExtentHeap::Stats() {
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  ExtentStats s = stats_;
+  s.used = used_ << kLgGranule;
+  s.dirty = dirty_ << kLgGranule;
+  return s;
+}
+
+void ExtentHeap::Validate() {
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  size_t dirty = 0;
+  for (Region* r = regions_; r != nullptr; r = r->next) {
+    for (unsigned i = 0; i < r->next_fresh; ++i) {
+      const Hugepage& h = r->pages[i];
+      dirty += h.dirty.Count();
+      if ((h.dirty & h.free).Count() != h.dirty.Count()) Panic("broken invariant: hugepage I1");
+      if (h.longest != h.free.LongestRun()) Panic("broken invariant: hugepage I3");
+      for (unsigned g = 0; g < kGranulesPerHugepage; ++g) {
+        if (h.free.Test(g) && (h.owner[g] != nullptr || g >= h.committed)) Panic("broken invariant: hugepage I2");
+      }
+    }
+  }
+  for (unsigned n = 1; n <= kGranulesPerHugepage; ++n) {
+    if (by_longest_[n].empty() != ((nonempty_[n / 64] >> (n % 64) & 1) == 0)) Panic("broken invariant: hugepage I4");
+    for (Hugepage* h = by_longest_[n].front(); h != nullptr; h = h->next) {
+      if (h->longest != n) Panic("broken invariant: hugepage I4");
+    }
+  }
+  if (dirty != dirty_) Panic("broken invariant: dirty granules");
+}
+
+}  // namespace xalloc

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// Blocks with a mapping of their own: very large ones, alignments above a hugepage, and blocks that realloc keeps growing.
+// Found by a small hash of their address, under the heap's lock.
+#include "extent/extent_heap.h"
+#include "os/system.h"
+
+namespace xalloc {
+
+Extent* ExtentHeap::Map(size_t bytes, size_t alignment) {
+  const size_t page = os::PageSize();
+  const size_t usable = AlignUp(bytes, page);
+  const size_t slack = alignment > page ? alignment - page : 0;
+  if (usable < bytes || usable + slack < usable || usable + slack > PTRDIFF_MAX) return nullptr;
+  Extent* extent = NewExtent();
+  if (extent == nullptr) return nullptr;
+  auto* mapping = static_cast<char*>(pages_.map(usable + slack));
+  if (mapping == nullptr) {
+    meta_.Free(extent, sizeof(Extent));
+    return nullptr;
+  }
+  char* base = reinterpret_cast<char*>(AlignUp(reinterpret_cast<uintptr_t>(mapping), Max(alignment, page)));
+  const auto head = static_cast<size_t>(base - mapping);
+  if (head != 0) pages_.unmap(mapping, head);
+  if (slack != head) pages_.unmap(base + usable, slack - head);
+  extent->kind = Extent::Kind::kMapped;
+  extent->base = base;
+  extent->block = {usable, base, usable};
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  mapped_[BucketOf(base)].PushFront(extent);
+  stats_.mapped_blocks += usable;
+  stats_.blocks++;
+  NotePeak();
+  return extent;
+}
+
+void ExtentHeap::Unmap(Extent* extent) {
+  lock_.Acquire(os::Rank::kExtents);
+  mapped_[BucketOf(extent->base)].Remove(extent);
+  stats_.mapped_blocks -= extent->block.mapping_bytes;
+  lock_.Release(os::Rank::kExtents);
+  pages_.unmap(extent->block.mapping, extent->block.mapping_bytes);
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  extent->next = spares_;
+  spares_ = extent;
+}
+
+Extent* ExtentHeap::FindAround(const void* p) {
+  const auto at = reinterpret_cast<uintptr_t>(p);
+  auto inside = [at](const Extent* e, size_t bytes) { return at - reinterpret_cast<uintptr_t>(e->base) < bytes; };
+  if (Hugepage* h = HugepageOf(p); h != nullptr) {
+    // Back to the last extent that begins before p, over the hugepages of its region.
+    for (size_t i = IndexOf(h) * size_t{kGranulesPerHugepage} + GranuleOf(h, p) + 1; i-- > 0;) {
+      Extent* e = h->region->pages[i / kGranulesPerHugepage].owner[i % kGranulesPerHugepage];
+      if (e != nullptr) return e->kind == Extent::Kind::kLarge && inside(e, size_t{e->granules} << kLgGranule) ? e : nullptr;
+    }
+    return nullptr;
+  }
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  for (auto& chain : mapped_) {
+    for (Extent* e = chain.front(); e != nullptr; e = e->next) {
+      if (inside(e, e->block.usable)) return e;
+    }
+  }
+  return nullptr;
+}
+
+bool ExtentHeap::Remap(Extent* extent, size_t bytes, bool may_move) {
+  const size_t new_bytes = AlignUp(bytes, os::PageSize());
+  const size_t old_bytes = extent->block.mapping_bytes;
+  if (new_bytes < bytes || new_bytes > PTRDIFF_MAX) return false;
+  if (new_bytes == old_bytes) return true;
+  // Out of the table first: the moment the kernel moves it, its old address may become somebody else's block.
+  lock_.Acquire(os::Rank::kExtents);
+  mapped_[BucketOf(extent->base)].Remove(extent);
+  lock_.Release(os::Rank::kExtents);
+  auto* moved = static_cast<char*>(pages_.remap(extent->base, old_bytes, new_bytes, may_move));
+  if (moved != nullptr) {
+    extent->base = moved;
+    extent->block = {new_bytes, moved, new_bytes};
+  }
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  mapped_[BucketOf(extent->base)].PushFront(extent);
+  if (moved == nullptr) return false;
+  stats_.mapped_blocks += new_bytes - old_bytes;
+  NotePeak();
+  return true;
+}
+
+}  // namespace xalloc

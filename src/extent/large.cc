@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "extent/large.h"
+
+#include <string.h>
+
+#include "os/system.h"
+
+namespace xalloc {
+namespace {
+
+constexpr size_t kRound = 4096;  // a block ends on this; the rest of its last granule stays unused and, on 4 KiB pages, untouched
+// A block that realloc grows past this gets a mapping of its own: from then on growth moves page tables, not bytes.
+constexpr size_t kGrowMapped = size_t{1} << 20;
+// Page tables are moved rather than bytes copied from here on; below, copying is as fast.
+constexpr size_t kMoveAtLeast = size_t{128} << 10;
+
+bool OwnMapping(size_t size, size_t alignment) {
+  return alignment > kHugepage || size >= static_cast<size_t>(g_options.oversize_threshold) || size > ExtentHeap::kMaxGranules * kGranule;
+}
+
+void* Mapped(ExtentHeap& heap, size_t size, size_t alignment) {
+  Extent* block = heap.Map(size, alignment);
+  return block == nullptr ? nullptr : block->base;
+}
+
+// A growing block in the heap gets a mapping of its own, and its pages move there; they stay one mapping for the kernel, so that
+// the next growth can move it as a whole. Null: refused, nothing changed.
+void* MoveToOwnMapping(ExtentHeap& heap, Extent* block, size_t size) {
+  const size_t bytes = block->block.usable;
+  const size_t page = os::PageSize();
+  if (bytes < kMoveAtLeast || !IsAligned(block->base, page) || !IsAligned(bytes, page)) return nullptr;
+  Extent* mapped = heap.Map(bytes, 1);
+  if (mapped == nullptr) return nullptr;
+  if (heap.pages().move_pages(block->base, mapped->base, bytes)) {
+    if (heap.Remap(mapped, size, true)) {
+      heap.Free(block);
+      return mapped->base;
+    }
+    heap.pages().move_pages(mapped->base, block->base, bytes);
+  }
+  heap.Unmap(mapped);
+  return nullptr;
+}
+
+}  // namespace
+
+size_t LargeUsableSize(size_t size, size_t alignment) {
+  if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return 0;
+  return AlignUp(size, OwnMapping(size, alignment) ? os::PageSize() : kRound);
+}
+
+void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) {
+  if (LargeUsableSize(size, alignment) == 0) return nullptr;
+  if (OwnMapping(size, alignment)) return Mapped(heap, size, alignment);
+  bool zeroed = false;
+  Extent* block = heap.Allocate(CeilDiv(size, kGranule), alignment, Extent::Kind::kLarge, &zeroed);
+  if (block == nullptr) return nullptr;
+  block->block.usable = AlignUp(size, kRound);
+  if (zero && !zeroed) memset(block->base, 0, size);
+  return block->base;
+}
+
+void LargeFree(ExtentHeap& heap, Extent* block) {
+  if (block->kind == Extent::Kind::kMapped) {
+    heap.Unmap(block);
+  } else {
+    heap.Free(block);
+  }
+}
+
+bool LargeResizeInPlace(ExtentHeap& heap, Extent* block, size_t size) {
+  if (size > PTRDIFF_MAX) return false;
+  if (block->kind == Extent::Kind::kMapped) return heap.Remap(block, size, false);
+  const size_t granules = CeilDiv(size, kGranule);
+  if (granules > block->granules) {
+    if (!heap.Extend(block, granules)) return false;
+  } else if (granules < block->granules) {
+    heap.Shrink(block, granules);
+  }
+  block->block.usable = AlignUp(size, kRound);
+  return true;
+}
+
+void* LargeResize(ExtentHeap& heap, Extent* block, size_t size) {
+  if (LargeResizeInPlace(heap, block, size)) return block->base;
+  if (block->kind == Extent::Kind::kMapped && heap.Remap(block, size, true)) return block->base;
+  const size_t old_size = block->block.usable;
+  void* moved = size >= kGrowMapped && size > old_size ? MoveToOwnMapping(heap, block, size) : nullptr;
+  if (moved != nullptr) return moved;
+  moved = LargeAllocate(heap, size, 1, false);
+  if (moved == nullptr) return nullptr;
+  memcpy(moved, block->base, Min(old_size, size));
+  LargeFree(heap, block);
+  return moved;
+}
+
+}  // namespace xalloc

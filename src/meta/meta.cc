@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "meta/meta.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "os/system.h"
+
+namespace xalloc {
+
+constinit MetaAllocator g_meta{&os::kKernelPages};
+
+namespace {
+// The first chunk costs no system call and, page by page, only what is touched. It serves g_meta alone.
+constexpr size_t kStaticBytes = 128 * 1024;
+alignas(4096) constinit char g_static_chunk[kStaticBytes] = {};
+constexpr size_t kFirstChunk = 256 * 1024, kLargestChunk = 1024 * 1024;
+}  // namespace
+
+unsigned MetaAllocator::ClassOf(size_t size) {
+  const size_t rounded = Max(CeilPowerOfTwo(size), size_t{1} << kMinLog);
+  return FloorLog2(rounded) - kMinLog;
+}
+
+void* MetaAllocator::Allocate(size_t size) {
+  if (size > kDirect) {
+    const size_t bytes = AlignUp(size, os::PageSize());
+    void* block = pages_->map(bytes);
+    if (block != nullptr) {
+      os::Guard<os::Rank::kMeta> guard(lock_);
+      allocated_ += bytes;
+    }
+    return block;
+  }
+  const unsigned cls = ClassOf(size);
+  const size_t bytes = size_t{1} << (cls + kMinLog);
+  for (;;) {
+    lock_.Acquire(os::Rank::kMeta);
+    if (FreeBlock* block = free_[cls]; block != nullptr) {
+      free_[cls] = block->next;
+      lock_.Release(os::Rank::kMeta);
+      memset(static_cast<void*>(block), 0, bytes);
+      return block;
+    }
+    void* fresh = Take(bytes);
+    lock_.Release(os::Rank::kMeta);
+    if (fresh != nullptr) return fresh;
+    if (!AddChunk(bytes)) return nullptr;
+  }
+}
+
+void MetaAllocator::Free(void* block, size_t size) {
+  if (size > kDirect) {
+    const size_t bytes = AlignUp(size, os::PageSize());
+    pages_->unmap(block, bytes);
+    os::Guard<os::Rank::kMeta> guard(lock_);
+    allocated_ -= bytes;
+    return;
+  }
+  auto* free_block = static_cast<FreeBlock*>(block);
+  const unsigned cls = ClassOf(size);
+  os::Guard<os::Rank::kMeta> guard(lock_);
+  free_block->next = free_[cls];
+  free_[cls] = free_block;
+}
+
+// From the current chunk; null when it is used up. Blocks of 4 KiB and more start on a 4 KiB boundary.
+void* MetaAllocator::Take(size_t bytes) {
+  if (chunk_bytes_ == 0 && this == &g_meta) {
+    cursor_ = g_static_chunk;
+    end_ = g_static_chunk + kStaticBytes;
+    chunk_bytes_ = kStaticBytes;
+  }
+  const size_t alignment = bytes >= 4096 ? 4096 : 64;
+  auto at = AlignUp(reinterpret_cast<uintptr_t>(cursor_), alignment);
+  if (cursor_ == nullptr || at + bytes > reinterpret_cast<uintptr_t>(end_)) return nullptr;
+  cursor_ = reinterpret_cast<char*>(at) + bytes;
+  allocated_ += bytes;
+  return reinterpret_cast<void*>(at);
+}
+
+// The rest of the old chunk is given up: less than one block, untouched.
+bool MetaAllocator::AddChunk(size_t at_least) {
+  size_t bytes = Max(Min(chunk_bytes_ * 2, kLargestChunk), kFirstChunk);
+  void* chunk = pages_->map(bytes);
+  while (chunk == nullptr && bytes / 2 >= Max(at_least + 4096, os::PageSize())) {
+    bytes /= 2;
+    chunk = pages_->map(bytes);
+  }
+  if (chunk == nullptr) return false;
+  os::Guard<os::Rank::kMeta> guard(lock_);
+  cursor_ = static_cast<char*>(chunk);
+  end_ = cursor_ + bytes;
+  chunk_bytes_ = bytes;
+  return true;
+}
+
+}  // namespace xalloc

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "meta/page_map.h"
+
+#include "os/system.h"
+
+namespace xalloc {
+
+constinit PageMap g_page_map;
+
+namespace {
+// 1 TiB of window: 64 MiB of codes and 4 MiB of pointers, address space only.
+constexpr size_t kWindow = size_t{1} << 40;
+constexpr size_t kSmallestWindow = size_t{1} << 26;
+constexpr size_t kGigabyte = size_t{1} << 30;
+}  // namespace
+
+bool PageMap::Init(const os::PageOps& pages, size_t address_space_limit) {
+  const size_t page = os::PageSize();
+  size_t window = kWindow;
+  // The map may take at most 1/64 of a limited address space.
+  while (window > kSmallestWindow && (window >> kLgGranule) > address_space_limit / 64) window /= 2;
+  for (; window >= kSmallestWindow; window /= 2) {
+    const size_t code_bytes = AlignUp(window >> kLgGranule, page);
+    const size_t slot_bytes = AlignUp((window >> kLgHugepage) * sizeof(Hugepage*), page);
+    void* at = pages.reserve(nullptr, code_bytes + slot_bytes);
+    if (at == nullptr) continue;
+    const auto offered = reinterpret_cast<uintptr_t>(at);
+    codes_ = static_cast<uint8_t*>(at) + slot_bytes;
+    capacity_ = window >> kLgGranule;
+    // Regions grow upward from a window's length below the place the kernel hands out from, so that no mapping of the program
+    // comes in between; in a small address space from its middle.
+    const uintptr_t below = offered > 2 * window ? offered - window : offered / 2;
+    base_ = AlignDown(below, kGigabyte);
+    return true;
+  }
+  return false;
+}
+
+bool PageMap::CommitUpTo(const os::PageOps& pages, uintptr_t end) {
+  const size_t page = os::PageSize();
+  const size_t codes = AlignUp((end - base_) >> kLgGranule, page);
+  const size_t slots = AlignUp(((end - base_) >> kLgHugepage) * sizeof(Hugepage*), page);
+  if (codes <= committed_codes_ && slots <= committed_slots_) return true;
+  // Both sides grow away from codes_; what is committed already is committed again, which is harmless.
+  const size_t up = Max(codes, committed_codes_), down = Max(slots, committed_slots_);
+  if (!pages.commit(codes_ - down, down + up)) return false;
+  committed_codes_ = up;
+  committed_slots_ = down;
+  return true;
+}
+
+void PageMap::SetEnd(uintptr_t end) {
+  const size_t granules = (end - base_) >> kLgGranule;
+  if (granules > granules_) __atomic_store_n(&granules_, granules, __ATOMIC_RELEASE);
+}
+
+Hugepage* PageMap::HugepageOf(const void* p) const { return Covers(p) ? *HugepageSlot(GranuleIndex(p) >> (kLgHugepage - kLgGranule)) : nullptr; }
+
+void PageMap::SetHugepage(const void* at, Hugepage* hugepage) {
+  __atomic_store_n(HugepageSlot(GranuleIndex(at) >> (kLgHugepage - kLgGranule)), hugepage, __ATOMIC_RELEASE);
+}
+
+void PageMap::SetCode(const void* at, unsigned granules, unsigned code) {
+  if (!Covers(at)) return;
+  const size_t first = GranuleIndex(at);
+  for (size_t i = first; i < first + granules; ++i) __atomic_store_n(&codes_[i], static_cast<uint8_t>(code), __ATOMIC_RELAXED);
+}
+
+}  // namespace xalloc

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// page_map.h: address -> what lives there. The window map of the hit path and the table behind it.
+//
+//   one reservation:   | ... Hugepage* [2] [1] [0] | code[0] code[1] code[2] ...      |
+//                                                    ^ codes
+//   codes[i]           one byte per 16 KiB granule of the window: 0 = not a slab of the shared arenas (free, large, outside),
+//                      else the bin code of the size class in that granule
+//   hugepages[-1 - j]  one pointer per 2 MiB of the window; slow paths only. It grows downward from the codes so that the
+//                      first page of both is committed by one system call.
+//
+// Invariants: I1 `base` and `codes` never change once `granules` > 0. I2 `granules` only grows, and codes[0, granules) is
+// committed. I3 a code is written before any pointer into its granule is handed out, and cleared after the last came back:
+// the hand-over of the pointer itself orders the two, so reads are plain.
+// Thread safety: reads by any thread, no lock; writes under the extent heap's lock.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/bits.h"
+#include "os/pages.h"
+
+namespace xalloc {
+
+struct Hugepage;
+
+constexpr unsigned kLgGranule = 14, kLgHugepage = 21;
+constexpr size_t kGranule = size_t{1} << kLgGranule;
+constexpr size_t kHugepage = size_t{1} << kLgHugepage;
+constexpr unsigned kGranulesPerHugepage = 1u << (kLgHugepage - kLgGranule);
+
+class alignas(64) PageMap {
+ public:
+  constexpr PageMap() = default;
+
+  // For the hit path: false when p lies outside of the window.
+  XALLOC_INLINE bool CodeAt(const void* p, unsigned* code) const {
+    const size_t i = GranuleIndex(p);
+    if (XALLOC_UNLIKELY(i >= granules_)) return false;
+    *code = codes_[i];
+    return true;
+  }
+  // The bin code at p; 0 for everything that is not in a slab: null, foreign, wild and large pointers, in one compare.
+  XALLOC_INLINE unsigned CodeOf(const void* p) const {
+    unsigned code = 0;
+    return CodeAt(p, &code) ? code : 0;
+  }
+  XALLOC_INLINE bool Covers(const void* p) const { return GranuleIndex(p) < granules_; }
+
+  // The hugepage around p, or null. p may be anything.
+  Hugepage* HugepageOf(const void* p) const;
+
+  // Reserves the map and chooses where the window begins. False if the kernel refuses. System calls; no lock.
+  bool Init(const os::PageOps& pages, size_t address_space_limit);
+  bool ready() const { return codes_ != nullptr; }
+  // Where the next region would best lie, and the end of what the map can describe.
+  uintptr_t base() const { return base_; }
+  uintptr_t limit() const { return base_ + (capacity_ << kLgGranule); }
+  // Makes [base, end) describable. System call; the caller serialises growth (see ExtentHeap).
+  bool CommitUpTo(const os::PageOps& pages, uintptr_t end);
+  // Publishes it.
+  void SetEnd(uintptr_t end);
+
+  void SetHugepage(const void* at, Hugepage* hugepage);
+  void SetCode(const void* at, unsigned granules, unsigned code);
+
+ private:
+  XALLOC_INLINE size_t GranuleIndex(const void* p) const { return (reinterpret_cast<uintptr_t>(p) - base_) >> kLgGranule; }
+  Hugepage** HugepageSlot(size_t index) const { return reinterpret_cast<Hugepage**>(codes_) - 1 - index; }
+
+  uintptr_t base_ = 0;
+  size_t granules_ = 0;
+  uint8_t* codes_ = nullptr;
+  size_t capacity_ = 0;   // granules that the reservation can describe
+  size_t committed_codes_ = 0, committed_slots_ = 0;  // bytes on both sides of codes_
+};
+
+// The process's one window. Hidden, constant-initialised: the hit path reads its first cache line.
+extern PageMap g_page_map;
+
+}  // namespace xalloc

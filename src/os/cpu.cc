@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "os/cpu.h"
+
+#include <stddef.h>
+#include <sys/auxv.h>
+
+#include "arch/arch.h"
+#include "base/atomic.h"
+#include "base/attributes.h"
+
+// glibc >= 2.35 registers an area per thread that the kernel keeps up to date; absent elsewhere.
+extern "C" [[gnu::weak]] const ptrdiff_t __rseq_offset;
+extern "C" [[gnu::weak]] const unsigned int __rseq_size;
+
+namespace xalloc::os {
+namespace {
+
+constexpr unsigned kCpuIdOffset = 4, kMmCidOffset = 24;  // the kernel's struct rseq
+constexpr unsigned long kAtRseqFeatureSize = 27;
+constexpr uint32_t kMaxCpu = 1024;  // CPUs above share numbers: an arena more or less, never an index out of range
+
+// How to find out, decided at the first call; all racers decide the same.
+enum class Source : uint32_t { kUnknown, kMmCid, kCpu, kHash };
+constinit Atomic<Source> g_source{Source::kUnknown};
+
+// CPU number -> 1 + dense number, in the order in which CPUs are first seen; 0 = not seen. Written by CAS, never changed again.
+constinit Atomic<uint16_t> g_dense[kMaxCpu];
+constinit Atomic<uint32_t> g_seen{0};
+
+uint32_t Field(unsigned offset) {
+  return *reinterpret_cast<const volatile uint32_t*>(arch::ThreadPointer() + static_cast<uintptr_t>(__rseq_offset) + offset);
+}
+
+XALLOC_COLD Source Decide() {
+  Source source = Source::kHash;
+  if (&__rseq_size != nullptr && __rseq_size != 0 && static_cast<int32_t>(Field(kCpuIdOffset)) >= 0) {
+    source = getauxval(kAtRseqFeatureSize) >= kMmCidOffset + 4 ? Source::kMmCid : Source::kCpu;
+  }
+  g_source.SetRelaxed(source);
+  return source;
+}
+
+uint32_t Dense(uint32_t cpu) {
+  Atomic<uint16_t>& entry = g_dense[cpu % kMaxCpu];
+  uint16_t known = entry.Relaxed();
+  if (XALLOC_UNLIKELY(known == 0)) {
+    const auto next = static_cast<uint16_t>(g_seen.AddRelaxed(1) + 1);
+    known = 0;
+    if (entry.CompareExchangeAcquire(known, next)) known = next;
+  }
+  return known - 1u;
+}
+
+}  // namespace
+
+uint32_t ConcurrencyId() {
+  Source source = g_source.Relaxed();
+  if (XALLOC_UNLIKELY(source == Source::kUnknown)) source = Decide();
+  if (XALLOC_LIKELY(source == Source::kMmCid)) return Field(kMmCidOffset);
+  if (source == Source::kCpu) {
+    const auto cpu = static_cast<int32_t>(Field(kCpuIdOffset));
+    if (cpu >= 0) return Dense(static_cast<uint32_t>(cpu));
+  }
+  return static_cast<uint32_t>((arch::ThreadPointer() >> 12) * 0x9E3779B1u) >> 28;
+}
+
+}  // namespace xalloc::os

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include "os/system.h"
+
+#include <linux/resource.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+
+#include "arch/arch.h"
+#include "base/atomic.h"
+#include "base/attributes.h"
+#include "base/bits.h"
+
+// The loader's pointer to argc on the initial stack: valid before libc has set `environ`. Absent outside glibc.
+extern "C" [[gnu::weak]] void* __libc_stack_end;
+extern "C" char** environ;
+extern "C" [[gnu::weak]] char __libc_single_threaded;
+
+namespace xalloc::os {
+namespace {
+
+char** InitialEnvironment() {
+  if (&__libc_stack_end != nullptr && __libc_stack_end != nullptr) {
+    auto* words = static_cast<uintptr_t*>(__libc_stack_end);
+    const uintptr_t argc = words[0];
+    if (argc < 65536 && words[1 + argc] == 0) return reinterpret_cast<char**>(words + argc + 2);
+  }
+  return environ;
+}
+
+size_t ReadPageSize() {
+  size_t page = getauxval(AT_PAGESZ);
+  if (!IsPowerOfTwo(page) || page < 4096) page = 4096;
+  const char* knob = Environment("XALLOC_DEBUG_PAGE_SIZE");
+  size_t asked = 0;
+  for (; knob != nullptr && *knob >= '0' && *knob <= '9' && asked <= 65536; ++knob) asked = asked * 10 + static_cast<size_t>(*knob - '0');
+  return IsPowerOfTwo(asked) && asked > page && asked <= 65536 ? asked : page;
+}
+
+constinit Atomic<size_t> g_page_size{0};  // written once by whoever asks first; all writers write the same
+
+}  // namespace
+
+size_t PageSize() {
+  size_t page = g_page_size.Relaxed();
+  if (XALLOC_UNLIKELY(page == 0)) {
+    page = ReadPageSize();
+    g_page_size.SetRelaxed(page);
+  }
+  return page;
+}
+
+const char* Environment(const char* name) {
+  if (getauxval(AT_SECURE) != 0) return nullptr;
+  char** env = InitialEnvironment();
+  if (env == nullptr) return nullptr;
+  const size_t length = strlen(name);
+  for (; *env != nullptr; ++env) {
+    if (strncmp(*env, name, length) == 0 && (*env)[length] == '=') return *env + length + 1;
+  }
+  return nullptr;
+}
+
+size_t AddressSpaceLimit() {
+  struct rlimit64 limit = {~0ull, ~0ull};
+  constexpr int kRlimitAs = 9;
+  if (arch::Syscall(SYS_prlimit64, 0, kRlimitAs, 0, reinterpret_cast<long>(&limit)) != 0) return SIZE_MAX;
+  return limit.rlim_cur;
+}
+
+uint64_t NowMs() {
+  struct {
+    int64_t seconds;
+    int64_t nanoseconds;
+  } now = {0, 0};
+  constexpr int kClockMonotonicCoarse = 6;
+  arch::Syscall(SYS_clock_gettime, kClockMonotonicCoarse, reinterpret_cast<long>(&now));
+  return static_cast<uint64_t>(now.seconds) * 1000 + static_cast<uint64_t>(now.nanoseconds) / 1000000;
+}
+
+bool SingleThreaded() { return &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }
+
+void WriteAll(int fd, const char* text, size_t length) {
+  while (length > 0) {
+    const long n = arch::Syscall(SYS_write, fd, reinterpret_cast<long>(text), static_cast<long>(length));
+    constexpr long kInterrupted = -4;
+    if (n == kInterrupted) continue;
+    if (n <= 0) return;
+    text += n;
+    length -= static_cast<size_t>(n);
+  }
+}
+
+bool MemoryBarrierAllThreads() {
+  constexpr long kPrivate = 1 << 3;   // MEMBARRIER_CMD_PRIVATE_EXPEDITED
+  constexpr long kRegister = 1 << 4;  // MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
+  constexpr long kNotRegistered = -1;  // EPERM
+  const long first = arch::Syscall(SYS_membarrier, kPrivate);
+  if (first != kNotRegistered) return first == 0;
+  return arch::Syscall(SYS_membarrier, kRegister) == 0 && arch::Syscall(SYS_membarrier, kPrivate) == 0;
+}
+
+}  // namespace xalloc::os

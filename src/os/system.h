@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// system.h: facts about the process that never change: page size, environment, auxiliary vector.
+//
+// All of it works at the first call from the dynamic loader: read by hand from the initial stack, before libc is set up.
+// Thread safety: every function may be called by any thread at any time.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace xalloc::os {
+
+// The page size of the kernel, in bytes (4096, 16384 or 65536): from the auxiliary vector, once.
+// XALLOC_DEBUG_PAGE_SIZE in the environment raises it, so that a 4 KiB machine exercises what 16 and 64 KiB machines do.
+size_t PageSize();
+
+// The value of `name` in the initial environment, or null. Ignores everything when the program runs set-uid (AT_SECURE).
+const char* Environment(const char* name);
+
+// RLIMIT_AS in bytes; SIZE_MAX when unlimited or unknown. A system call each time.
+size_t AddressSpaceLimit();
+
+// Monotonic time in milliseconds, coarse (a few ms), by a raw system call: clock_gettime is interposable.
+uint64_t NowMs();
+
+// True while the process surely has no thread but the caller (glibc's own flag); false when unknown.
+bool SingleThreaded();
+
+// Writes to a file descriptor; nothing happens if it is closed. Preserves errno.
+void WriteAll(int fd, const char* text, size_t length);
+
+// True if every running thread of the process passed a full barrier between call and return; false if the kernel cannot.
+bool MemoryBarrierAllThreads();
+
+}  // namespace xalloc::os
