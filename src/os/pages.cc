@@ -32,10 +32,29 @@ void Check([[maybe_unused]] const void* at, [[maybe_unused]] size_t size) {
 #endif
 }
 
-void* Mmap(void* hint, size_t size, int protection, int extra) {
-  Check(hint, size);
+void* RawMmap(void* hint, size_t size, int protection, int extra) {
   const long r = arch::Syscall(SYS_mmap, Word(hint), static_cast<long>(size), protection, MAP_PRIVATE | MAP_ANONYMOUS | extra, -1, 0);
   return Failed(r) ? nullptr : reinterpret_cast<void*>(r);
+}
+
+void Unmap(void* at, size_t size) {
+  Check(at, size);
+  arch::Syscall(SYS_munmap, Word(at), static_cast<long>(size));
+}
+
+void* Mmap(void* hint, size_t size, int protection, int extra) {
+  Check(hint, size);
+  const size_t page = PageSize();
+  void* at = RawMmap(hint, size, protection, extra);
+  if (XALLOC_LIKELY(at == nullptr || IsAligned(at, page))) return at;
+  // Only where the debug knob pretends larger pages than the kernel has: cut an aligned piece out of a larger mapping.
+  arch::Syscall(SYS_munmap, Word(at), static_cast<long>(size));
+  auto* larger = static_cast<char*>(RawMmap(nullptr, size + page, protection, extra));
+  if (larger == nullptr) return nullptr;
+  auto* aligned = reinterpret_cast<char*>(AlignUp(reinterpret_cast<uintptr_t>(larger), page));
+  if (aligned != larger) arch::Syscall(SYS_munmap, Word(larger), aligned - larger);
+  arch::Syscall(SYS_munmap, Word(aligned + size), larger + page - aligned);
+  return aligned;
 }
 
 void* Reserve(void* hint, size_t size) { return Mmap(hint, size, PROT_NONE, MAP_NORESERVE); }
@@ -51,14 +70,10 @@ bool Purge(void* at, size_t size) {
   return arch::Syscall(SYS_madvise, Word(at), static_cast<long>(size), MADV_DONTNEED) == 0;
 }
 
-void Unmap(void* at, size_t size) {
-  Check(at, size);
-  arch::Syscall(SYS_munmap, Word(at), static_cast<long>(size));
-}
-
 void* Remap(void* at, size_t old_size, size_t new_size, bool may_move) {
   Check(at, old_size);
   Check(at, new_size);
+  if (PageSizeIsSimulated()) may_move = false;  // the kernel would choose a place that only its own pages fit
   const long r = arch::Syscall(SYS_mremap, Word(at), static_cast<long>(old_size), static_cast<long>(new_size), may_move ? MREMAP_MAYMOVE : 0);
   return Failed(r) ? nullptr : reinterpret_cast<void*>(r);
 }
@@ -67,7 +82,10 @@ bool MovePages(void* from, void* to, size_t size) {
   Check(from, size);
   Check(to, size);
   const long flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-  return !Failed(arch::Syscall(SYS_mremap, Word(from), static_cast<long>(size), static_cast<long>(size), flags, Word(to)));
+  if (Failed(arch::Syscall(SYS_mremap, Word(from), static_cast<long>(size), static_cast<long>(size), flags, Word(to)))) return false;
+  // The range stays ours and empty. Said once more, because emulators forget it: they know mremap, not DONTUNMAP.
+  RawMmap(from, size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE);
+  return true;
 }
 
 }  // namespace

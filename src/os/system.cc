@@ -50,6 +50,8 @@ size_t PageSize() {
   return page;
 }
 
+bool PageSizeIsSimulated() { return PageSize() != getauxval(AT_PAGESZ); }
+
 const char* Environment(const char* name) {
   if (getauxval(AT_SECURE) != 0) return nullptr;
   char** env = InitialEnvironment();

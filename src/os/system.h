@@ -13,6 +13,7 @@ namespace xalloc::os {
 // The page size of the kernel, in bytes (4096, 16384 or 65536): from the auxiliary vector, once.
 // XALLOC_DEBUG_PAGE_SIZE in the environment raises it, so that a 4 KiB machine exercises what 16 and 64 KiB machines do.
 size_t PageSize();
+bool PageSizeIsSimulated();
 
 // The value of `name` in the initial environment, or null. Ignores everything when the program runs set-uid (AT_SECURE).
 const char* Environment(const char* name);

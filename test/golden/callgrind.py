@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Instructions per allocate-and-free pair, preloaded, the caller's loop and the PLT included: counted exactly, never timed."""
+import os
+import re
+import subprocess
+import sys
+
+program, library = sys.argv[1:3]
+LIMITS = [  # kind, size, most instructions a pair
+    ("malloc", 16, 46),
+    ("malloc", 64, 46),
+    ("malloc", 1024, 52),
+    ("malloc", 16384, 80),
+    ("new", 64, 53),
+    ("batch", 64, 50),
+]
+
+
+def count(kind, size, n):
+    run = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, kind, str(size), str(n)],
+        env={**os.environ, "LD_PRELOAD": library}, capture_output=True, text=True, check=True)
+    return int(re.search(r"Collected : (\d+)", run.stderr).group(1))
+
+
+failed = False
+for kind, size, limit in LIMITS:
+    n = 100000
+    per_pair = (count(kind, size, 2 * n) - count(kind, size, n)) / n
+    verdict = "ok" if per_pair <= limit else "TOO MANY"
+    failed |= per_pair > limit
+    print(f"{kind:7} {size:6} {per_pair:7.2f}  (at most {limit}) {verdict}")
+sys.exit(failed)

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The library as the dynamic loader sees it: exported and undefined symbols as listed, libc as the only dependency, a small TLS
+segment (or dlopen fails), the SONAME. `--update` as third argument rewrites the list of exports."""
+import pathlib
+import re
+import subprocess
+import sys
+
+library, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+problems = []
+
+
+def readelf(flag):
+    return subprocess.run(["readelf", "-W", flag, library], capture_output=True, text=True, check=True).stdout
+
+
+exports, undefined = set(), set()
+for line in readelf("--dyn-syms").splitlines():
+    cells = line.split()
+    if len(cells) < 8 or not cells[0].rstrip(":").isdigit() or cells[3] == "SECTION" or cells[7] == "":
+        continue
+    name, where, bind = cells[7].replace("@@", "@"), cells[6], cells[4]
+    if where == "UND":
+        undefined.add(name.split("@")[0] + (" weak" if bind == "WEAK" else ""))
+    elif where != "ABS":
+        exports.add(name)
+
+list_of_exports = folder / "exports.txt"
+if len(sys.argv) > 3:
+    list_of_exports.write_text("\n".join(sorted(exports)) + "\n")
+expected = set(list_of_exports.read_text().split())
+problems += [f"exported but not listed: {n}" for n in sorted(exports - expected)]
+problems += [f"listed but not exported: {n}" for n in sorted(expected - exports)]
+allowed = {line for line in (folder / "undefined.txt").read_text().splitlines() if line and not line.startswith("#")}
+problems += [f"undefined symbol that is not allowed: {n}" for n in sorted(undefined - allowed)]
+
+dynamic = readelf("-d")
+needed = re.findall(r"NEEDED.*\[(.*)\]", dynamic)
+problems += [f"needs {n}" for n in needed if not re.match(r"libc\.so\.6|ld-linux-", n)]
+if "[libxalloc.so.1]" not in dynamic:
+    problems.append("SONAME is not libxalloc.so.1")
+tls = [int(line.split()[5], 16) for line in readelf("-l").splitlines() if line.split()[:1] == ["TLS"]]
+if sum(tls) > 64:
+    problems.append(f"TLS segment of {sum(tls)} bytes (at most 64)")
+print("\n".join(problems) if problems else f"{len(exports)} exports, {len(undefined)} undefined, needs {needed}, TLS {sum(tls)} bytes")
+sys.exit(1 if problems else 0)
