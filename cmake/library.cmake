@@ -8,7 +8,7 @@ list(FILTER XALLOC_CORE_SOURCES EXCLUDE REGEX "/src/api/")
 add_library(xalloc_flags INTERFACE)
 target_include_directories(xalloc_flags INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(xalloc_flags INTERFACE
-  -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion
+  -Wall -Wextra -Werror -Wshadow
   $<$<CONFIG:Debug>:-DXALLOC_DEBUG=1>)
 if(XALLOC_ARCH)
   target_compile_options(xalloc_flags INTERFACE -march=${XALLOC_ARCH})
@@ -24,6 +24,7 @@ endif()
 
 # How the library itself is compiled. Unwind tables stay: debuggers and profilers walk through malloc.
 set(XALLOC_LIBRARY_OPTIONS
+  -Wconversion -Wno-sign-conversion
   -fPIC -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden -ftls-model=initial-exec -fno-builtin-malloc
   -fno-builtin-free -fno-builtin-calloc -fno-builtin-realloc -fno-stack-protector -fno-plt -ffunction-sections)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

@@ -39,8 +39,8 @@ void* Allocate(size_t size, int flags) {
 }
 
 void Deallocate(void* p, int flags) {
-  const unsigned code = g_page_map.CodeOf(p);
-  if (XALLOC_LIKELY(!WithoutCache(flags) || code == 0)) return Free(p);
+  const unsigned code = XALLOC_UNLIKELY(WithoutCache(flags)) ? SlabCodeOf(p) : 0;
+  if (XALLOC_LIKELY(code == 0)) return Free(p);
   const size_t size = UsableSize(p, Act::kFree);
   const FlushResult bad = Arena::FlushToSlabs(code / 2, &p, 1);
   if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, p, size);

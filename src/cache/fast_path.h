@@ -33,6 +33,8 @@ void* MallocAligned(size_t size, size_t alignment, bool zero);  // alignment: a 
 void* Calloc(size_t size);
 void* Realloc(void* p, size_t size);  // p != null, size > 0; null: no memory, p intact
 
+// The bin code of p, also for the few slabs that lie outside of the window; 0: not in a slab.
+unsigned SlabCodeOf(const void* p);
 // Bytes usable at p, a live block; reports anything else.
 size_t UsableSize(const void* p, Act act);
 // What Malloc would give; 0: impossible.

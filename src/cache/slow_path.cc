@@ -97,6 +97,13 @@ unsigned CheckedClass(const void* p, unsigned code, Act act) {
 
 }  // namespace
 
+unsigned SlabCodeOf(const void* p) {
+  const unsigned code = g_page_map.CodeOf(p);
+  if (code != 0) return code;
+  const Extent* extent = g_extents.Find(p);
+  return extent != nullptr && extent->kind == Extent::Kind::kSlab ? extent->size_class * 2u : 0;
+}
+
 void* MallocSlow(size_t size) {
   unsigned code = 0;
   if (size <= kMaxTiny) {
@@ -113,7 +120,7 @@ void* MallocSlow(size_t size) {
 
 void FreeSlow(void* p) {
   if (p == nullptr) return;
-  const unsigned code = g_page_map.CodeOf(p);
+  const unsigned code = SlabCodeOf(p);
   if (code == 0) return FreeBlock(p);
   const unsigned cls = CheckedClass(p, code, Act::kFree);
   ThreadCache* cache = OwnCache();
@@ -127,7 +134,7 @@ void FreeSlow(void* p) {
 }
 
 void FreeSizedSlow(void* p, size_t size) {
-  const unsigned code = g_page_map.CodeOf(p);
+  const unsigned code = SlabCodeOf(p);
   if (code != 0 && (size > kMaxSmall || SizeToClass(size) != code / 2)) {
     if (ThreadCache* cache = OwnCache(); cache != nullptr) cache->size_mismatches++;
   }
@@ -149,7 +156,7 @@ void* Calloc(size_t size) {
 }
 
 size_t UsableSize(const void* p, Act act) {
-  const unsigned code = g_page_map.CodeOf(p);
+  const unsigned code = SlabCodeOf(p);
   if (XALLOC_LIKELY(code != 0)) return ClassSize(CheckedClass(p, code, act));
   return FindBlock(p, act)->block.usable;
 }
@@ -160,7 +167,7 @@ size_t GoodSize(size_t size, size_t alignment) {
 }
 
 void* Realloc(void* p, size_t size) {
-  const unsigned code = g_page_map.CodeOf(p);
+  const unsigned code = SlabCodeOf(p);
   if (code == 0) {
     Extent* block = FindBlock(p, Act::kRealloc);
     if (size > kMaxSmall) {
@@ -189,7 +196,7 @@ void* Realloc(void* p, size_t size) {
 
 size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
   const size_t old_size = UsableSize(p, Act::kRealloc);
-  if (g_page_map.CodeOf(p) != 0) return old_size;
+  if (SlabCodeOf(p) != 0) return old_size;
   Extent* block = FindBlock(p, Act::kRealloc);
   // A large block stays large: one that would be small could not be freed by its new size.
   if (most <= kMaxSmall || (!LargeResizeInPlace(g_extents, block, most) && (least <= kMaxSmall || !LargeResizeInPlace(g_extents, block, least)))) {

@@ -76,6 +76,14 @@ bool ExtentHeap::OpenFresh(Region* region, unsigned first, unsigned count, unsig
   return true;
 }
 
+bool ExtentHeap::WindowHolds(uintptr_t begin, size_t bytes) const { return begin >= map_.base() && begin + bytes <= map_.limit(); }
+
+// Only the very first region can take the window along.
+void ExtentHeap::MoveEmptyWindow(uintptr_t at) {
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  if (regions_ == nullptr && !window_used_) map_.MoveTo(at);
+}
+
 // A region of the next size, or what the kernel still gives, halving down to what is needed.
 bool ExtentHeap::AddRegion(size_t at_least) {
   const size_t limit = os::AddressSpaceLimit();
@@ -111,7 +119,9 @@ bool ExtentHeap::AddRegion(size_t at_least) {
   const size_t count = bytes >> kLgHugepage;
   const size_t meta_bytes = sizeof(Region) + count * sizeof(Hugepage);
   const auto begin = reinterpret_cast<uintptr_t>(at);
-  const bool in_window = begin >= map_.base() && begin + bytes <= map_.limit();
+  if (!WindowHolds(begin, bytes)) MoveEmptyWindow(begin);
+  const bool in_window = WindowHolds(begin, bytes);
+  if (in_window) __atomic_store_n(&window_used_, true, __ATOMIC_RELAXED);
   auto* region = static_cast<Region*>(meta_.Allocate(meta_bytes));
   if (region == nullptr || (in_window && !map_.CommitUpTo(pages_, begin + bytes))) {
     if (region != nullptr) meta_.Free(region, meta_bytes);

@@ -106,6 +106,8 @@ class ExtentHeap {
   bool OpenPartial(Hugepage* h, unsigned committed);
   bool OpenFresh(Region* region, unsigned first, unsigned count, unsigned committed);
   bool AddRegion(size_t at_least);
+  bool WindowHolds(uintptr_t begin, size_t bytes) const;
+  void MoveEmptyWindow(uintptr_t at);
   bool PurgeRange(Hugepage* h, Run run);
   Extent* NewExtent();
 
@@ -124,6 +126,7 @@ class ExtentHeap {
   Extent* spares_ = nullptr;
   size_t used_ = 0, dirty_ = 0;  // granules
   ExtentStats stats_;
+  bool window_used_ = false;    // a region was placed in it: it stays where it is
   bool purge_refused_ = false;  // the kernel said no once: do not ask again
   bool zero_checked_ = false, purge_zeroes_ = true;
 

@@ -36,6 +36,12 @@ bool PageMap::Init(const os::PageOps& pages, size_t address_space_limit) {
   return false;
 }
 
+void PageMap::MoveTo(uintptr_t at) {
+  // Half below: without hints the kernel goes downward.
+  const uintptr_t half = (capacity_ << kLgGranule) / 2;
+  base_ = AlignDown(at > half ? at - half : kHugepage, kGigabyte);
+}
+
 bool PageMap::CommitUpTo(const os::PageOps& pages, uintptr_t end) {
   const size_t page = os::PageSize();
   const size_t codes = AlignUp((end - base_) >> kLgGranule, page);

@@ -57,6 +57,8 @@ class alignas(64) PageMap {
   // Where the next region would best lie, and the end of what the map can describe.
   uintptr_t base() const { return base_; }
   uintptr_t limit() const { return base_ + (capacity_ << kLgGranule); }
+  // Before anything is described: begins the window around `at` instead, because the kernel did not give what was asked for.
+  void MoveTo(uintptr_t at);
   // Makes [base, end) describable. System call; the caller serialises growth (see ExtentHeap).
   bool CommitUpTo(const os::PageOps& pages, uintptr_t end);
   // Publishes it.

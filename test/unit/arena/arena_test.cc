@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+#include "arena/arena.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <random>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "unit/fake_pages.h"
+
+namespace xalloc {
+namespace {
+
+TEST(SizeClass, EverySizeGetsTheSmallestClassThatHoldsIt) {
+  for (size_t size = 1; size <= kMaxSmall; ++size) {
+    const unsigned cls = SizeToClass(size);
+    ASSERT_GE(ClassSize(cls), size);
+    if (cls > 1) {
+      ASSERT_LT(ClassSize(cls - 1), size) << size;
+    }
+  }
+}
+
+TEST(SizeClass, SmallBlocksAreAlignedAsPromised) {
+  EXPECT_EQ(ClassSize(SizeToClass(8)), 8u);
+  for (size_t size = 9; size <= kMaxSmall; ++size) ASSERT_EQ(ClassSize(SizeToClass(size)) % 16, 0u);
+}
+
+TEST(SizeClass, SlabsWasteLittleAndHoldEnough) {
+  for (unsigned c = 1; c <= kNumClasses; ++c) {
+    const SlabShape& s = ShapeOf(c);
+    const size_t bytes = s.granules * kGranule;
+    EXPECT_GE(s.slots, kMinSlots);
+    EXPECT_LT(bytes - size_t{s.slots} * s.slot_size, bytes / 50) << c;
+  }
+}
+
+TEST(SizeClass, AlignedRequestsGetAClassThatIsAMultiple) {
+  for (size_t alignment = 8; alignment <= kGranule; alignment *= 2) {
+    for (size_t size : {1, 8, 9, 100, 257, 1000, 5000, 16000, 30000, 32768}) {
+      const unsigned c = AlignedSizeToClass(size, alignment);
+      if (c == 0) continue;
+      EXPECT_GE(ClassSize(c), size);
+      EXPECT_EQ(ClassSize(c) % alignment, 0u);
+    }
+  }
+  EXPECT_EQ(AlignedSizeToClass(kMaxSmall + 1, 8), 0u);
+  EXPECT_EQ(AlignedSizeToClass(8, kGranule * 2), 0u);
+}
+
+class Slabs : public testing::TestWithParam<unsigned> {
+ protected:
+  void TearDown() override { FakePages::Reset(); }
+  PageMap map_;
+  MetaAllocator meta_{&kFakePages};
+  ExtentHeap heap_{kFakePages, map_, meta_};
+};
+
+TEST_P(Slabs, EverySlotGoesOutOnceLowestFirstAndComesBackOnce) {
+  const unsigned cls = GetParam();
+  const SlabShape& shape = ShapeOf(cls);
+  Extent* slab = NewSlab(heap_, map_, meta_, cls, 0, true);
+  ASSERT_NE(slab, nullptr);
+  std::vector<void*> out(shape.slots);
+  ASSERT_EQ(TakeSlots(slab, out.data(), shape.slots), shape.slots);
+  EXPECT_EQ(out.back(), slab->base);
+  EXPECT_EQ(std::set<void*>(out.begin(), out.end()).size(), shape.slots);
+  EXPECT_EQ(TakeSlots(slab, out.data(), 1), 0u);
+  ValidateSlab(slab);
+  uint64_t* bits = SlabBits(slab);
+  for (void* p : out) {
+    ASSERT_TRUE(SlotIsOut(slab, p));
+    ASSERT_EQ(PutSlot(slab, shape, bits, static_cast<char*>(p) + 1), PutResult::kInterior);
+    ASSERT_EQ(PutSlot(slab, shape, bits, p), PutResult::kOk);
+    ASSERT_EQ(PutSlot(slab, shape, bits, p), PutResult::kDoubleFree);
+  }
+  EXPECT_EQ(slab->free_count, shape.slots);
+  ValidateSlab(slab);
+  char* tail = slab->base + size_t{shape.slots} * shape.slot_size;
+  if (tail < slab->base + shape.granules * kGranule) {
+    EXPECT_EQ(PutSlot(slab, shape, bits, tail), PutResult::kInterior);
+  }
+  ReleaseSlab(heap_, map_, meta_, slab);
+  EXPECT_EQ(heap_.Stats().used, 0u);
+  heap_.Validate();
+}
+INSTANTIATE_TEST_SUITE_P(AllClasses, Slabs, testing::Range(1u, kNumClasses + 1));
+
+TEST(SlabsRefused, NothingIsLostWhenTheKernelRefuses) {
+  for (long n = 1; n < 12; ++n) {
+    PageMap map;
+    MetaAllocator meta(&kFakePages);
+    auto heap = std::make_unique<ExtentHeap>(kFakePages, map, meta);
+    FakePages::Get().refuse_at = n;
+    for (unsigned cls = 1; cls <= kNumClasses; cls += 6) {
+      Extent* slab = NewSlab(*heap, map, meta, cls, 0, true);
+      if (slab != nullptr) ReleaseSlab(*heap, map, meta, slab);
+    }
+    EXPECT_EQ(heap->Stats().used, 0u);
+    heap->Validate();
+    FakePages::Reset();
+  }
+}
+
+Arena* FirstArena() { return g_arenas.Current(); }
+
+TEST(ArenaTest, RefilledObjectsAreDistinctAndComeBack) {
+  Arena* arena = FirstArena();
+  const unsigned cls = SizeToClass(100);
+  std::set<void*> seen;
+  std::vector<void*> all;
+  for (int i = 0; i < 50; ++i) {
+    void* out[kMaxBatch];
+    const unsigned n = arena->Refill(cls, out, ShapeOf(cls).batch);
+    ASSERT_GE(n, 1u);
+    for (unsigned k = 0; k < n; ++k) {
+      ASSERT_TRUE(seen.insert(out[k]).second);
+      ASSERT_EQ(g_page_map.CodeOf(out[k]), cls * 2);
+      all.push_back(out[k]);
+    }
+  }
+  EXPECT_EQ(Arena::FlushToSlabs(cls, all.data(), static_cast<unsigned>(all.size())).misuse, Misuse::kNone);
+  arena->Validate();
+}
+
+TEST(ArenaTest, AnEmptiedBinGivesItsSlabsBack) {
+  Arena* arena = FirstArena();
+  const unsigned cls = SizeToClass(2000);
+  arena->DrainDepots();
+  const size_t before = g_extents.Stats().used;
+  std::vector<void*> all(2000);
+  unsigned n = 0;
+  while (n < all.size()) n += arena->Refill(cls, &all[n], 1);
+  EXPECT_GT(g_extents.Stats().used, before + all.size() * 2000);
+  Arena::FlushToSlabs(cls, all.data(), n);
+  arena->DrainDepots();
+  EXPECT_EQ(g_extents.Stats().used, before);
+  EXPECT_EQ(arena->StatsOf(cls).slabs, 0u);
+}
+
+TEST(ArenaTest, DoubleAndInteriorFreesAreFoundAtTheSlab) {
+  Arena* arena = FirstArena();
+  const unsigned cls = SizeToClass(500);
+  void* out[2];
+  ASSERT_EQ(arena->Refill(cls, out, 2), 2u);
+  void* twice[2] = {out[0], out[0]};
+  const FlushResult bad = Arena::FlushToSlabs(cls, twice, 2);
+  EXPECT_EQ(bad.misuse, Misuse::kDoubleFree);
+  EXPECT_EQ(bad.pointer, out[0]);
+  void* inside = static_cast<char*>(out[1]) + 16;
+  EXPECT_EQ(Arena::FlushToSlabs(cls, &inside, 1).misuse, Misuse::kInterior);
+  EXPECT_EQ(Arena::FlushToSlabs(cls, &out[1], 1).misuse, Misuse::kNone);
+  arena->Validate();
+}
+
+TEST(ArenaTest, DepotsPassBatchesOnUntouched) {
+  Arena* arena = FirstArena();
+  const unsigned cls = SizeToClass(64);
+  const unsigned batch = ShapeOf(cls).batch;
+  std::vector<void*> a(batch), b(batch);
+  unsigned n = 0;
+  while (n < batch) n += arena->Refill(cls, &a[n], batch - n);
+  EXPECT_EQ(arena->Flush(cls, a.data(), batch).misuse, Misuse::kNone);
+  EXPECT_EQ(arena->Refill(cls, b.data(), batch), batch);
+  EXPECT_EQ(a, b);
+  Arena::FlushToSlabs(cls, b.data(), batch);
+}
+
+TEST(ArenaTest, UnusedDepotsAge) {
+  Arena* arena = FirstArena();
+  const unsigned cls = SizeToClass(64);
+  const unsigned batch = ShapeOf(cls).batch;
+  std::vector<void*> a(batch);
+  unsigned n = 0;
+  while (n < batch) n += arena->Refill(cls, &a[n], batch - n);
+  arena->Flush(cls, a.data(), batch);
+  for (int i = 0; i < 20; ++i) arena->AgeDepots();
+  EXPECT_EQ(arena->StatsOf(cls).depot, 0u);
+}
+
+TEST(ArenaTest, ThreadsFreeEachOthersObjects) {
+  const unsigned cls = SizeToClass(48);
+  std::vector<std::vector<void*>> made(4);
+  std::vector<std::thread> threads;
+  for (auto& mine : made) {
+    threads.emplace_back([&mine] {
+      for (int i = 0; i < 200; ++i) {
+        void* out[64];
+        const unsigned n = g_arenas.Current()->Refill(cls, out, 64);
+        mine.insert(mine.end(), out, out + n);
+      }
+    });
+  }
+  for (auto& t : threads) t.join();
+  threads.clear();
+  for (unsigned i = 0; i < 4; ++i) {
+    threads.emplace_back([&made, i] {
+      auto& theirs = made[(i + 1) % 4];
+      ASSERT_EQ(Arena::FlushToSlabs(cls, theirs.data(), static_cast<unsigned>(theirs.size())).misuse, Misuse::kNone);
+    });
+  }
+  for (auto& t : threads) t.join();
+  for (unsigned i = 0; i < g_arenas.count(); ++i) {
+    if (Arena* arena = g_arenas.At(i)) arena->Validate();
+  }
+}
+
+}  // namespace
+}  // namespace xalloc

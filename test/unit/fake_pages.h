@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// fake_pages.h: a kernel for tests: counts every call, refuses the n-th on demand, lies about purging if told to.
+// The memory behind it is real. One instance of state per process: tests reset it.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <map>
+
+#include "os/pages.h"
+#include "os/system.h"
+
+namespace xalloc {
+
+class FakePages {
+ public:
+  struct State {
+    long calls = 0;          // of any kind
+    long refuse_at = -1;     // the call with this number (from 1) is refused
+    bool refuse_all_from = false;  // and all after it
+    bool purge_lies = false;       // accepts, and leaves the contents
+    size_t purged_bytes = 0;
+    long purges = 0, commits = 0;
+    std::map<char*, size_t> mappings;
+  };
+  static State& Get() {
+    static State state;
+    return state;
+  }
+  // Everything it handed out goes back.
+  static void Reset() {
+    for (auto& [at, size] : Get().mappings) munmap(at, size);
+    Get() = State();
+  }
+  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, Unmap, Remap, MovePages}; }
+
+ private:
+  static bool Refused() {
+    State& s = Get();
+    ++s.calls;
+    return s.refuse_at > 0 && (s.calls == s.refuse_at || (s.refuse_all_from && s.calls > s.refuse_at));
+  }
+  static void* Take(size_t size, int protection) {
+    // Aligned to a hugepage, so that regions fit whatever the kernel chooses.
+    constexpr size_t kAlign = size_t{2} << 20;
+    auto* raw = static_cast<char*>(mmap(nullptr, size + kAlign, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    auto* at = reinterpret_cast<char*>((reinterpret_cast<size_t>(raw) + kAlign - 1) & ~(kAlign - 1));
+    if (at != raw) munmap(raw, static_cast<size_t>(at - raw));
+    munmap(at + size, static_cast<size_t>(raw + kAlign - at));
+    Get().mappings[at] = size;
+    return at;
+  }
+  static void* Reserve(void*, size_t size) { return Refused() ? nullptr : Take(size, PROT_NONE); }
+  static void* Map(size_t size) { return Refused() ? nullptr : Take(size, PROT_READ | PROT_WRITE); }
+  static bool Commit(void* at, size_t size) {
+    if (Refused()) return false;
+    Get().commits++;
+    return mprotect(at, size, PROT_READ | PROT_WRITE) == 0;
+  }
+  static bool Purge(void* at, size_t size) {
+    if (Refused()) return false;
+    Get().purges++;
+    Get().purged_bytes += size;
+    if (!Get().purge_lies) memset(at, 0, size);
+    return true;
+  }
+  static void Unmap(void* at, size_t size) {
+    munmap(at, size);
+    auto& all = Get().mappings;
+    auto it = all.find(static_cast<char*>(at));
+    if (it != all.end() && it->second == size) all.erase(it);
+  }
+  static void* Remap(void* at, size_t old_size, size_t new_size, bool may_move) {
+    if (Refused()) return nullptr;
+    void* moved = mremap(at, old_size, new_size, may_move ? MREMAP_MAYMOVE : 0);
+    if (moved == MAP_FAILED) return nullptr;
+    Get().mappings.erase(static_cast<char*>(at));
+    Get().mappings[static_cast<char*>(moved)] = new_size;
+    return moved;
+  }
+  static bool MovePages(void* from, void* to, size_t size) {
+    if (Refused()) return false;
+    memcpy(to, from, size);
+    memset(from, 0, size);
+    return true;
+  }
+};
+
+inline constexpr os::PageOps kFakePages = FakePages::Ops();
+
+}  // namespace xalloc

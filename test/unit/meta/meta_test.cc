@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#include "meta/meta.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "meta/page_map.h"
+#include "unit/fake_pages.h"
+
+namespace xalloc {
+namespace {
+
+class Meta : public testing::Test {
+ protected:
+  void TearDown() override { FakePages::Reset(); }
+  MetaAllocator meta_{&kFakePages};
+};
+
+TEST_F(Meta, BlocksAreZeroAlignedAndReused) {
+  auto* a = static_cast<char*>(meta_.Allocate(100));
+  ASSERT_NE(a, nullptr);
+  EXPECT_EQ(reinterpret_cast<size_t>(a) % 64, 0u);
+  memset(a, 0xff, 100);
+  meta_.Free(a, 100);
+  auto* b = static_cast<char*>(meta_.Allocate(128));
+  EXPECT_EQ(a, b);
+  for (int i = 0; i < 128; ++i) ASSERT_EQ(b[i], 0);
+}
+
+TEST_F(Meta, LargeBlocksAreMappingsAndGoBack) {
+  void* p = meta_.Allocate(1 << 20);
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(meta_.allocated_bytes(), size_t{1} << 20);
+  meta_.Free(p, 1 << 20);
+  EXPECT_EQ(meta_.allocated_bytes(), 0u);
+}
+
+TEST_F(Meta, RefusalIsNullAndLaterItWorksAgain) {
+  FakePages::Get().refuse_at = 1;
+  FakePages::Get().refuse_all_from = true;
+  EXPECT_EQ(meta_.Allocate(64), nullptr);
+  EXPECT_EQ(meta_.Allocate(1 << 20), nullptr);
+  FakePages::Get().refuse_at = -1;
+  EXPECT_NE(meta_.Allocate(64), nullptr);
+}
+
+TEST(PageMap, KnowsWhatIsOutsideAndWhatIsInside) {
+  PageMap map;
+  EXPECT_EQ(map.CodeOf(nullptr), 0u);
+  EXPECT_EQ(map.CodeOf(&map), 0u);
+  ASSERT_TRUE(map.Init(os::kKernelPages, SIZE_MAX));
+  const uintptr_t end = map.base() + (size_t{64} << 20);
+  ASSERT_TRUE(map.CommitUpTo(os::kKernelPages, end));
+  map.SetEnd(end);
+  auto* at = reinterpret_cast<char*>(map.base() + 5 * kGranule);
+  EXPECT_EQ(map.CodeOf(at), 0u);
+  map.SetCode(at, 2, 14);
+  EXPECT_EQ(map.CodeOf(at), 14u);
+  EXPECT_EQ(map.CodeOf(at + 2 * kGranule - 1), 14u);
+  EXPECT_EQ(map.CodeOf(at + 2 * kGranule), 0u);
+  EXPECT_EQ(map.CodeOf(at - 1), 0u);
+  EXPECT_EQ(map.CodeOf(reinterpret_cast<void*>(map.base() - 1)), 0u);
+  EXPECT_EQ(map.CodeOf(reinterpret_cast<void*>(end)), 0u);
+  EXPECT_EQ(map.CodeOf(reinterpret_cast<void*>(~uintptr_t{0})), 0u);
+}
+
+TEST(PageMap, TakesLessOfALimitedAddressSpace) {
+  PageMap map;
+  ASSERT_TRUE(map.Init(os::kKernelPages, size_t{256} << 20));
+  EXPECT_LE((map.limit() - map.base()) >> kLgGranule, size_t{4} << 20);
+}
+
+}  // namespace
+}  // namespace xalloc
