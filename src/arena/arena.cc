@@ -11,8 +11,12 @@ constinit ArenaTable g_arenas{{&g_extents, &g_page_map, &g_meta}};
 
 namespace {
 using BinGuard = os::Guard<os::Rank::kBin>;
-// A depot holds this many batches at most: what one side of a producer-consumer pair is ahead of the other.
+// A depot starts with room for this many batches: what one side of a producer-consumer pair is ahead of the other. It doubles, up
+// to kDepotBytes of objects, when it was too small both ways: full although a refill had found it empty. So it grows to the swing
+// of a program that allocates and frees in waves (16K blocks of 64 bytes at a time: 100 -> 51 instructions a pair), and does not
+// grow when a phase ends and its blocks never come back. What lies unused ages away.
 constexpr unsigned kDepotBatches = 4;
+constexpr size_t kDepotBytes = size_t{1} << 20;
 constexpr unsigned kReleaseAtOnce = 16;  // empty slabs collected before the lock is given up to release them
 }  // namespace
 
@@ -69,11 +73,12 @@ unsigned Arena::TakeFromSlabs(unsigned cls, void** out, unsigned n) {
       const unsigned got = TakeSlots(slab, out + left - Min<unsigned>(left, slab->free_count), left);
       left -= got;
       bin.free_slots -= got;
-      Rebucket(bin, slab);
+      Rebucket(bin, slab, BucketOf(slab, ShapeOf(cls)));
     }
   }
   if (left == n) return 0;
   if (left > 0) memmove(out, out + left, (n - left) * sizeof(void*));
+  if (n == ShapeOf(cls).batch) bin.depot_missed = true;
   bin.counters.nfills++;
   bin.counters.nmalloc += n - left;
   return n - left;
@@ -88,7 +93,7 @@ bool Arena::AddSlab(unsigned cls) {
   bin.slabs++;
   bin.counters.nslabs++;
   bin.free_slots += slab->free_count;
-  Rebucket(bin, slab);
+  Rebucket(bin, slab, BucketOf(slab, ShapeOf(cls)));
   return true;
 }
 
@@ -102,100 +107,117 @@ FlushResult Arena::Flush(unsigned cls, void** objects, unsigned n) {
 // Keeps the last of the objects (the hottest); returns how many.
 unsigned Arena::PushToDepot(unsigned cls, void** objects, unsigned n) {
   Bin& bin = bins_[cls];
-  if (XALLOC_UNLIKELY(bin.depot == nullptr)) GrowDepot(cls);
-  BinGuard guard(locks_[cls]);
-  bin.counters.nflushes++;
-  const unsigned kept = Min(n, bin.depot_capacity - bin.depot_count);
-  if (kept == 0) return 0;
-  memcpy(bin.depot + bin.depot_count, objects + n - kept, kept * sizeof(void*));
-  __atomic_store_n(&bin.depot_count, bin.depot_count + kept, __ATOMIC_RELAXED);
-  bin.counters.ndalloc += kept;
-  return kept;
+  unsigned wanted = bin.depot == nullptr ? kDepotBatches * ShapeOf(cls).batch : 0;
+  for (;;) {
+    if (XALLOC_UNLIKELY(wanted != 0)) SetDepotCapacity(cls, wanted);
+    BinGuard guard(locks_[cls]);
+    const unsigned room = bin.depot_capacity - bin.depot_count;
+    if (XALLOC_UNLIKELY(room < n) && bin.depot_missed) {
+      bin.depot_missed = false;
+      wanted = bin.depot_capacity * 2;
+      if (wanted != 0 && wanted * ClassSize(cls) <= kDepotBytes) {
+        bin.counters.ndepot_grown++;
+        continue;
+      }
+    }
+    bin.counters.nflushes++;
+    const unsigned kept = Min(n, room);
+    if (kept == 0) return 0;
+    memcpy(bin.depot + bin.depot_count, objects + n - kept, kept * sizeof(void*));
+    __atomic_store_n(&bin.depot_count, bin.depot_count + kept, __ATOMIC_RELAXED);
+    bin.counters.ndalloc += kept;
+    return kept;
+  }
 }
 
-void Arena::GrowDepot(unsigned cls) {
-  const unsigned capacity = kDepotBatches * ShapeOf(cls).batch;
+// Nothing happens if the depot is as large already, or there is no memory.
+XALLOC_NOINLINE void Arena::SetDepotCapacity(unsigned cls, unsigned capacity) {
   auto** depot = static_cast<void**>(backing_.meta->Allocate(capacity * sizeof(void*)));
   if (depot == nullptr) return;
   bins_in_use_.OrRelaxed(uint64_t{1} << cls);
   Bin& bin = bins_[cls];
   locks_[cls].Acquire(os::Rank::kBin);
-  const bool first = bin.depot == nullptr;
-  if (first) {
+  unsigned unneeded = capacity;
+  if (bin.depot_capacity < capacity) {
+    if (bin.depot_count != 0) memcpy(depot, bin.depot, bin.depot_count * sizeof(void*));
+    unneeded = bin.depot_capacity;
+    void** old = bin.depot;
     bin.depot = depot;
     bin.depot_capacity = capacity;
+    depot = old;
   }
   locks_[cls].Release(os::Rank::kBin);
-  if (!first) backing_.meta->Free(depot, capacity * sizeof(void*));
+  if (depot != nullptr) backing_.meta->Free(depot, unneeded * sizeof(void*));
 }
 
 // Runs of objects of one slab go back under one acquisition of its owner's lock; the lock is kept while the owner is the same.
 FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
   const SlabShape& shape = ShapeOf(cls);
+  ExtentHeap& heap = *g_arenas.backing().heap;
   FlushResult bad;
   Arena* owner = nullptr;
+  unsigned owner_index = ~0u;
   Extent* empty[kReleaseAtOnce];
   unsigned empties = 0;
   auto unlock = [&] {
     if (owner != nullptr) owner->locks_[cls].Release(os::Rank::kBin);
     owner = nullptr;
-    for (unsigned i = 0; i < empties; ++i) ReleaseSlab(*g_arenas.backing().heap, *g_arenas.backing().map, *g_arenas.backing().meta, empty[i]);
+    owner_index = ~0u;
+    for (unsigned i = 0; i < empties; ++i) ReleaseSlab(heap, *g_arenas.backing().map, *g_arenas.backing().meta, empty[i]);
     empties = 0;
   };
   for (unsigned i = 0; i < n && bad.misuse == Misuse::kNone;) {
-    Extent* slab = g_arenas.backing().heap->Find(objects[i]);
+    Extent* slab = heap.Find(objects[i]);
     // Its slab was given back while this stayed in a cache: somebody freed it twice.
     if (XALLOC_UNLIKELY(slab == nullptr || slab->kind != Extent::Kind::kSlab || slab->size_class != cls)) {
       bad = {Misuse::kDoubleFree, objects[i], shape.slot_size};
       break;
     }
-    Arena* next = g_arenas.At(slab->arena);
-    if (next != owner || empties == kReleaseAtOnce) {
+    if (slab->arena != owner_index || empties == kReleaseAtOnce) {
       unlock();
-      owner = next;
+      owner_index = slab->arena;
+      owner = g_arenas.At(owner_index);
       owner->locks_[cls].Acquire(os::Rank::kBin);
       owner->bins_[cls].counters.nflushes++;
     }
     Bin& bin = owner->bins_[cls];
-    const size_t slab_bytes = size_t{shape.granules} * kGranule;
-    uint64_t* bits = SlabBits(slab);
-    const unsigned begin = i;
-    while (i < n && static_cast<size_t>(static_cast<char*>(objects[i]) - slab->base) < slab_bytes) {
-      const PutResult put = PutSlot(slab, shape, bits, objects[i]);
-      if (XALLOC_UNLIKELY(put != PutResult::kOk)) {
-        bad = {put == PutResult::kDoubleFree ? Misuse::kDoubleFree : Misuse::kInterior, objects[i], shape.slot_size};
-        break;
-      }
-      ++i;
+    const PutCount put = PutSlots(slab, shape, objects + i, n - i);
+    i += put.count;
+    bin.counters.ndalloc += put.count;
+    bin.free_slots += put.count;
+    if (XALLOC_UNLIKELY(put.result != PutResult::kOk)) {
+      bad = {put.result == PutResult::kDoubleFree ? Misuse::kDoubleFree : Misuse::kInterior, objects[i], shape.slot_size};
     }
-    bin.counters.ndalloc += i - begin;
-    bin.free_slots += i - begin;
-    if (Extent* released = owner->PutBack(bin, slab); released != nullptr) empty[empties++] = released;
+    if (XALLOC_UNLIKELY(Settle(bin, slab, shape))) empty[empties++] = slab;
   }
   unlock();
   return bad;
 }
 
-// After objects came back: to its list; or out of the bin, if it is empty and not the bin's only partial slab.
-Extent* Arena::PutBack(Bin& bin, Extent* slab) {
-  const bool listed = slab->bucket != kNoBucket;
-  if (slab->free_count == ShapeOf(slab->size_class).slots && bin.partial_slabs > (listed ? 1u : 0u)) {
-    if (listed) {
-      bin.partial[slab->bucket].Remove(slab);
-      bin.partial_slabs--;
-    }
-    bin.free_slots -= slab->free_count;
-    bin.slabs--;
-    bin.counters.nslabs_freed++;
-    return slab;
-  }
-  Rebucket(bin, slab);
-  return nullptr;
+unsigned Arena::BucketOf(const Extent* slab, const SlabShape& shape) {
+  if (slab->free_count == 0) return kNoBucket;
+  return Min((unsigned{slab->free_count} * shape.bucket_scale) >> 15, kBuckets - 1);
 }
 
-void Arena::Rebucket(Bin& bin, Extent* slab) {
-  const unsigned slots = ShapeOf(slab->size_class).slots;
-  const unsigned bucket = slab->free_count == 0 ? kNoBucket : Min((slab->free_count * kBuckets) / slots, kBuckets - 1);
+// After objects came back: puts the slab into the list it now belongs to. True: it is empty, not the bin's only partial slab, and
+// out of the bin: the caller releases it.
+XALLOC_INLINE bool Arena::Settle(Bin& bin, Extent* slab, const SlabShape& shape) {
+  const unsigned bucket = BucketOf(slab, shape);
+  if (XALLOC_UNLIKELY(slab->free_count == shape.slots)) {
+    const bool listed = slab->bucket != kNoBucket;
+    if (bin.partial_slabs > (listed ? 1u : 0u)) {
+      Rebucket(bin, slab, kNoBucket);
+      bin.free_slots -= slab->free_count;
+      bin.slabs--;
+      bin.counters.nslabs_freed++;
+      return true;
+    }
+  }
+  if (bucket != slab->bucket) Rebucket(bin, slab, bucket);
+  return false;
+}
+
+XALLOC_NOINLINE void Arena::Rebucket(Bin& bin, Extent* slab, unsigned bucket) {
   if (bucket == slab->bucket) return;
   if (slab->bucket != kNoBucket) {
     bin.partial[slab->bucket].Remove(slab);
@@ -222,8 +244,7 @@ FlushResult Arena::DrainDepots() {
     locks_[cls].Acquire(os::Rank::kBin);
     Extent* slab = bin.partial[kBuckets - 1].front();
     if (slab != nullptr && slab->free_count == ShapeOf(cls).slots) {
-      bin.partial[kBuckets - 1].Remove(slab);
-      bin.partial_slabs--;
+      Rebucket(bin, slab, kNoBucket);
       bin.free_slots -= slab->free_count;
       bin.slabs--;
       bin.counters.nslabs_freed++;
@@ -248,7 +269,17 @@ void Arena::AgeDepots() {
     memmove(bin.depot, bin.depot + n, (bin.depot_count - n) * sizeof(void*));
     __atomic_store_n(&bin.depot_count, bin.depot_count - n, __ATOMIC_RELAXED);
     bin.depot_low = bin.depot_count;
+    // Grown once and empty now: its array goes, too.
+    void** array = nullptr;
+    unsigned array_capacity = 0;
+    if (bin.depot_count == 0 && bin.depot_capacity > kDepotBatches * ShapeOf(cls).batch) {
+      array = bin.depot;
+      array_capacity = bin.depot_capacity;
+      bin.depot = nullptr;
+      bin.depot_capacity = 0;
+    }
     locks_[cls].Release(os::Rank::kBin);
+    if (array != nullptr) backing_.meta->Free(array, array_capacity * sizeof(void*));
     const FlushResult bad = FlushToSlabs(cls, objects, n);
     if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
   }

@@ -34,6 +34,7 @@ struct Backing {
   X(ndalloc, "objects taken back from thread caches")                           \
   X(nslabs, "slabs made")                                                       \
   X(nslabs_freed, "slabs given back")                                           \
+  X(ndepot_grown, "times a depot doubled")                                       \
   X(ndepot_hits, "refills served by a depot")                                   \
   X(nsteals, "refills served by another arena's depot")
 
@@ -79,12 +80,12 @@ class Arena {
   bool BinInUse(unsigned cls) const { return (bins_in_use_.Relaxed() >> cls & 1) != 0; }
 
  private:
-  static constexpr unsigned kBuckets = 8;  // by free share of the slab: 0 = fullest
   struct Bin {
-    List<Extent, &Extent::next, &Extent::prev> partial[kBuckets];
+    List<Extent, &Extent::next, &Extent::prev> partial[kBuckets];  // by free share of the slab: 0 = fullest
     void** depot = nullptr;  // a stack of pointers
     uint32_t depot_count = 0, depot_capacity = 0;
     uint32_t depot_low = 0;  // fewest since AgeDepots
+    bool depot_missed = false;  // a whole batch came from slabs since the depot was last full
     uint32_t slabs = 0;
     uint32_t partial_slabs = 0;
     uint64_t free_slots = 0;
@@ -96,9 +97,10 @@ class Arena {
   unsigned TakeFromSlabs(unsigned cls, void** out, unsigned n);
   bool AddSlab(unsigned cls);
   unsigned PushToDepot(unsigned cls, void** objects, unsigned n);
-  void GrowDepot(unsigned cls);
-  void Rebucket(Bin& bin, Extent* slab);
-  Extent* PutBack(Bin& bin, Extent* slab);
+  void SetDepotCapacity(unsigned cls, unsigned capacity);
+  static unsigned BucketOf(const Extent* slab, const SlabShape& shape);
+  static void Rebucket(Bin& bin, Extent* slab, unsigned bucket);
+  static bool Settle(Bin& bin, Extent* slab, const SlabShape& shape);
 
   os::Lock locks_[kNumBins];
   friend class ArenaTable;

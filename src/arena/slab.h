@@ -31,21 +31,43 @@ struct SlotOf {
 };
 XALLOC_INLINE SlotOf FindSlot(const Extent* slab, const SlabShape& shape, const void* p) {
   const auto offset = static_cast<uint64_t>(static_cast<const char*>(p) - slab->base);
-  const auto index = static_cast<unsigned>((offset * shape.reciprocal) >> 32);
-  return {index, offset == uint64_t{index} * shape.slot_size && index < shape.slots};
+  const uint64_t product = offset * shape.reciprocal;
+  const auto index = static_cast<unsigned>(product >> 32);
+  return {index, static_cast<uint32_t>(product) < shape.reciprocal && index < shape.slots};
 }
 
 enum class PutResult { kOk, kDoubleFree, kInterior };
-// Gives p's slot back.
-XALLOC_INLINE PutResult PutSlot(Extent* slab, const SlabShape& shape, uint64_t* bits, const void* p) {
-  const SlotOf slot = FindSlot(slab, shape, p);
-  if (XALLOC_UNLIKELY(!slot.exact)) return PutResult::kInterior;
-  const uint64_t mask = uint64_t{1} << (slot.index % 64);
-  uint64_t& word = bits[slot.index / 64];
-  if (XALLOC_UNLIKELY((word & mask) != 0)) return PutResult::kDoubleFree;
-  word |= mask;
-  slab->free_count++;
-  return PutResult::kOk;
+struct PutCount {
+  unsigned count;
+  PutResult result;  // of objects[count], if not all were taken
+};
+// Gives back the slots of the first objects, as many as lie in this slab (at most n); stops at one that is not a live block.
+XALLOC_INLINE PutCount PutSlots(Extent* slab, const SlabShape& shape, void* const* objects, unsigned n) {
+  const char* const base = slab->base;
+  const size_t slab_bytes = size_t{shape.granules} * kGranule;
+  const uint32_t reciprocal = shape.reciprocal;
+  const unsigned slots = shape.slots;
+  uint64_t* const bits = SlabBits(slab);
+  PutCount put = {0, PutResult::kOk};
+  for (; put.count < n; ++put.count) {
+    const auto offset = static_cast<uint64_t>(static_cast<const char*>(objects[put.count]) - base);
+    if (offset >= slab_bytes) break;
+    const uint64_t product = offset * reciprocal;
+    const auto index = static_cast<unsigned>(product >> 32);
+    if (XALLOC_UNLIKELY(static_cast<uint32_t>(product) >= reciprocal) || XALLOC_UNLIKELY(index >= slots)) {
+      put.result = PutResult::kInterior;
+      break;
+    }
+    const uint64_t before = bits[index / 64];
+    const uint64_t after = before | uint64_t{1} << (index % 64);
+    if (XALLOC_UNLIKELY(before == after)) {
+      put.result = PutResult::kDoubleFree;
+      break;
+    }
+    bits[index / 64] = after;
+  }
+  slab->free_count = static_cast<uint16_t>(slab->free_count + put.count);
+  return put;
 }
 
 // True if p's slot is out of the slab (in use, or in a cache).

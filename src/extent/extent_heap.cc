@@ -74,7 +74,7 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
 
 void ExtentHeap::Free(Extent* extent) {
   Hugepage* h = HugepageOf(extent->base);
-  const unsigned granule = GranuleOf(h, extent->base);
+  const unsigned granule = GranuleOf(extent->base);
   os::Guard<os::Rank::kExtents> guard(lock_);
   h->allocations--;
   const size_t owners = extent->kind == Extent::Kind::kSlab ? extent->granules : 1;
@@ -86,7 +86,7 @@ void ExtentHeap::Free(Extent* extent) {
 
 void ExtentHeap::SetOwners(Extent* extent) {
   Hugepage* h = HugepageOf(extent->base);
-  const unsigned granule = GranuleOf(h, extent->base);
+  const unsigned granule = GranuleOf(extent->base);
   for (unsigned i = 0; i < extent->granules; ++i) h->owner[granule + i] = extent;
 }
 
@@ -95,7 +95,7 @@ bool ExtentHeap::Extend(Extent* extent, size_t granules) {
   if (granules > kMaxGranules) return false;
   char* last = extent->base + (size_t{extent->granules} << kLgGranule) - 1;
   Hugepage* h = HugepageOf(last);
-  Place at = {h, GranuleOf(h, last) + 1};
+  Place at = {h, GranuleOf(last) + 1};
   if (at.granule == kGranulesPerHugepage) {
     if (IndexOf(h) + 1 == h->region->hugepages) return false;
     at = {h + 1, 0};
@@ -114,11 +114,11 @@ void ExtentHeap::Shrink(Extent* extent, size_t granules) {
   Hugepage* h = HugepageOf(cut);
   os::Guard<os::Rank::kExtents> guard(lock_);
   extent->granules = static_cast<uint16_t>(granules);
-  Give({h, GranuleOf(h, cut)}, less);
+  Give({h, GranuleOf(cut)}, less);
 }
 
-Extent* ExtentHeap::Find(const void* p) {
-  if (Hugepage* h = HugepageOf(p); h != nullptr) return h->owner[GranuleOf(h, p)];
+Extent* ExtentHeap::FindOutside(const void* p) {
+  if (Hugepage* h = HugepageOf(p); h != nullptr) return h->owner[GranuleOf(p)];
   os::Guard<os::Rank::kExtents> guard(lock_);
   auto& chain = mapped_[BucketOf(p)];
   for (Extent* e = chain.front(); e != nullptr; e = e->next) {

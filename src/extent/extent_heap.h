@@ -52,7 +52,10 @@ class ExtentHeap {
   bool Remap(Extent* extent, size_t bytes, bool may_move);
 
   // The extent around p, or null. p may be anything. For a block, only its first granule leads to it.
-  Extent* Find(const void* p);
+  XALLOC_INLINE Extent* Find(const void* p) {
+    Hugepage* h = map_.HugepageOf(p);
+    return XALLOC_LIKELY(h != nullptr) ? h->owner[GranuleOf(p)] : FindOutside(p);
+  }
   // The block that p lies inside of, or null: for reports only, it searches.
   Extent* FindAround(const void* p);
   // True if p lies in a region of ours.
@@ -81,7 +84,8 @@ class ExtentHeap {
 
   Hugepage* HugepageOf(const void* p);
   static unsigned IndexOf(const Hugepage* h) { return static_cast<unsigned>(h - h->region->pages); }
-  static unsigned GranuleOf(const Hugepage* h, const void* p) { return static_cast<unsigned>((static_cast<const char*>(p) - h->base) >> kLgGranule); }
+  static unsigned GranuleOf(const void* p) { return static_cast<unsigned>(reinterpret_cast<uintptr_t>(p) >> kLgGranule) % kGranulesPerHugepage; }
+  Extent* FindOutside(const void* p);
 
   // All below: under lock_.
   struct Place {

@@ -60,8 +60,6 @@ void PageMap::SetEnd(uintptr_t end) {
   if (granules > granules_) __atomic_store_n(&granules_, granules, __ATOMIC_RELEASE);
 }
 
-Hugepage* PageMap::HugepageOf(const void* p) const { return Covers(p) ? *HugepageSlot(GranuleIndex(p) >> (kLgHugepage - kLgGranule)) : nullptr; }
-
 void PageMap::SetHugepage(const void* at, Hugepage* hugepage) {
   __atomic_store_n(HugepageSlot(GranuleIndex(at) >> (kLgHugepage - kLgGranule)), hugepage, __ATOMIC_RELEASE);
 }

@@ -49,7 +49,9 @@ class alignas(64) PageMap {
   XALLOC_INLINE bool Covers(const void* p) const { return GranuleIndex(p) < granules_; }
 
   // The hugepage around p, or null. p may be anything.
-  Hugepage* HugepageOf(const void* p) const;
+  XALLOC_INLINE Hugepage* HugepageOf(const void* p) const {
+    return XALLOC_LIKELY(Covers(p)) ? *HugepageSlot(GranuleIndex(p) >> (kLgHugepage - kLgGranule)) : nullptr;
+  }
 
   // Reserves the map and chooses where the window begins. False if the kernel refuses. System calls; no lock.
   bool Init(const os::PageOps& pages, size_t address_space_limit);

@@ -71,19 +71,23 @@ TEST_P(Slabs, EverySlotGoesOutOnceLowestFirstAndComesBackOnce) {
   EXPECT_EQ(std::set<void*>(out.begin(), out.end()).size(), shape.slots);
   EXPECT_EQ(TakeSlots(slab, out.data(), 1), 0u);
   ValidateSlab(slab);
-  uint64_t* bits = SlabBits(slab);
   for (void* p : out) {
     ASSERT_TRUE(SlotIsOut(slab, p));
-    ASSERT_EQ(PutSlot(slab, shape, bits, static_cast<char*>(p) + 1), PutResult::kInterior);
-    ASSERT_EQ(PutSlot(slab, shape, bits, p), PutResult::kOk);
-    ASSERT_EQ(PutSlot(slab, shape, bits, p), PutResult::kDoubleFree);
+    void* inside = static_cast<char*>(p) + 1;
+    ASSERT_EQ(PutSlots(slab, shape, &inside, 1).result, PutResult::kInterior);
+    void* twice[2] = {p, p};
+    const PutCount put = PutSlots(slab, shape, twice, 2);
+    ASSERT_EQ(put.count, 1u);
+    ASSERT_EQ(put.result, PutResult::kDoubleFree);
   }
   EXPECT_EQ(slab->free_count, shape.slots);
   ValidateSlab(slab);
-  char* tail = slab->base + size_t{shape.slots} * shape.slot_size;
+  void* tail = slab->base + size_t{shape.slots} * shape.slot_size;
   if (tail < slab->base + shape.granules * kGranule) {
-    EXPECT_EQ(PutSlot(slab, shape, bits, tail), PutResult::kInterior);
+    EXPECT_EQ(PutSlots(slab, shape, &tail, 1).result, PutResult::kInterior);
   }
+  void* elsewhere = &tail;
+  EXPECT_EQ(PutSlots(slab, shape, &elsewhere, 1).count, 0u);
   ReleaseSlab(heap_, map_, meta_, slab);
   EXPECT_EQ(heap_.Stats().used, 0u);
   heap_.Validate();

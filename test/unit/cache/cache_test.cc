@@ -184,6 +184,11 @@ TEST(Cache, InPlaceResizeNeverMoves) {
 
 // Owners push and pop without pause while others drain them: nothing is lost, nothing is handed out twice.
 TEST(Cache, DrainingBusyThreadsLosesNothing) {
+#ifdef __SANITIZE_THREAD__
+  // The owner's side is plain loads and stores on purpose; a system call on the drainer's side orders them, which this tool does
+  // not know. The protocol is checked by its model.
+  GTEST_SKIP() << "ordered by membarrier";
+#endif
   std::atomic<bool> stop{false};
   std::vector<std::thread> owners;
   std::atomic<long> rounds{0};
