@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs xalloc_micro under xalloc, glibc and the allocators that Debian packages, in random order within each round, and prints the
+"""Runs each benchmark of xalloc_micro, in a process of its own, under xalloc, glibc and the allocators that Debian packages, in random order within each round, and prints the
 ratio of medians to glibc and the best peer of each row.
   compare.py <xalloc_micro> <libxalloc.so> [--rounds 5] [--filter REGEX] [--min-time 0.05] [--extra name=path ...]"""
 import argparse
@@ -28,18 +28,19 @@ for name, pattern in (("jemalloc", "libjemalloc.so.2"), ("mimalloc", "libmimallo
         allocators[name] = found[0]
 allocators.update(extra.split("=", 1) for extra in args.extra)
 
+listing = subprocess.run([args.program, "--benchmark_list_tests=true", f"--benchmark_filter={args.filter}"], capture_output=True, text=True, check=True)
+benches = listing.stdout.split()
+
 times = {}
 for round_number in range(args.rounds):
-    order = list(allocators)
-    random.shuffle(order)
-    for name in order:
-        print(f"round {round_number + 1}/{args.rounds}: {name}", file=sys.stderr)
-        run = subprocess.run([args.program, f"--benchmark_filter={args.filter}", f"--benchmark_min_time={args.min_time}", "--benchmark_format=json"],
-                             env={**os.environ, "LD_PRELOAD": allocators[name]}, capture_output=True, text=True, check=True)
-        for row in json.loads(run.stdout)["benchmarks"]:
+    for bench in benches:
+        print(f"round {round_number + 1}/{args.rounds}: {bench}", file=sys.stderr)
+        for name in random.sample(list(allocators), len(allocators)):
+            run = subprocess.run([args.program, f"--benchmark_filter=^{bench}$", f"--benchmark_min_time={args.min_time}", "--benchmark_format=json"],
+                                 env={**os.environ, "LD_PRELOAD": allocators[name]}, capture_output=True, text=True, check=True)
+            row = json.loads(run.stdout)["benchmarks"][0]
             items = row.get("items_per_second")
-            value = 1e9 / items if items else row["real_time"]
-            times.setdefault(row["name"], {}).setdefault(name, []).append(value)
+            times.setdefault(bench, {}).setdefault(name, []).append(1e9 / items if items else row["real_time"])
 
 names = list(allocators)
 print("| benchmark | " + " | ".join(names) + " | xalloc / best other |\n|" + "---|" * (len(names) + 2))

@@ -18,7 +18,7 @@ XALLOC_EXPORT int malloc_trim(size_t) { return PurgeEverything() > 0 ? 1 : 0; }
 XALLOC_EXPORT struct mallinfo2 mallinfo2() {
   const Totals t = CollectTotals();
   struct mallinfo2 m = {};
-  m.arena = t.extents.used - Min(t.extents.used, size_t{0}) + t.extents.dirty;
+  m.arena = t.extents.used + t.extents.dirty;
   m.ordblks = t.bins.nslabs - t.bins.nslabs_freed;
   m.smblks = 0;
   m.hblkhd = t.extents.mapped_blocks;
@@ -46,10 +46,7 @@ XALLOC_EXPORT struct mallinfo mallinfo() {
 }
 
 XALLOC_EXPORT int malloc_info(int options, FILE* stream) {
-  if (options != 0) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (options != 0) return EINVAL;  // as glibc
   const Totals t = CollectTotals();
   const int written = fprintf(stream,
           "<malloc version=\"xalloc-1\">\n"

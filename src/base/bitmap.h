@@ -29,7 +29,7 @@ class Bitmap128 {
     word_[1] &= ~Mask(r, 1);
   }
   unsigned CountIn(Run r) const { return PopCount(word_[0] & Mask(r, 0)) + PopCount(word_[1] & Mask(r, 1)); }
-  bool AllIn(Run r) const { return CountIn(r) == r.length; }
+  bool AllIn(Run r) const { return (~word_[0] & Mask(r, 0)) == 0 && (~word_[1] & Mask(r, 1)) == 0; }
 
   // The first run of set bits at or after `from`; length 0 when there is none.
   Run NextRun(unsigned from) const {

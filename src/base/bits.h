@@ -16,7 +16,13 @@ constexpr size_t CeilDiv(size_t x, size_t y) { return (x + y - 1) / y; }
 // x > 0.
 constexpr unsigned LowestBit(uint64_t x) { return static_cast<unsigned>(__builtin_ctzll(x)); }
 constexpr unsigned FloorLog2(uint64_t x) { return 63u - static_cast<unsigned>(__builtin_clzll(x)); }
-constexpr unsigned PopCount(uint64_t x) { return static_cast<unsigned>(__builtin_popcountll(x)); }
+// In plain arithmetic: the baseline x86-64 has no such instruction, and the compiler would call a helper that walks a table.
+constexpr unsigned PopCount(uint64_t x) {
+  x -= (x >> 1) & 0x5555555555555555ull;
+  x = (x & 0x3333333333333333ull) + ((x >> 2) & 0x3333333333333333ull);
+  x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0full;
+  return static_cast<unsigned>((x * 0x0101010101010101ull) >> 56);
+}
 // Smallest power of two >= x; x in 1 .. 2^63.
 constexpr size_t CeilPowerOfTwo(size_t x) { return x <= 1 ? 1 : size_t{1} << (FloorLog2(x - 1) + 1); }
 

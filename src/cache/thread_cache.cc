@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The slow paths of one bin: how many objects move, and when a bin grows or shrinks.
 //
-// A bin starts with kInlineSlots - 1 slots inside the cache's block; a refill fetches 1, 2, 4 ... objects up to a batch; the bin
+// A bin starts with kInlineSlots - 1 slots inside the cache's block; a refill fetches 1, 1, 2, 4 ... objects up to a batch; the bin
 // moves to a larger array (32, 128, 512 slots) when it proves hot: an underflow follows an overflow, or two underflows in one
 // tick. A thread that touches many sizes a few times stays within its two pages.
 #include "cache/thread_cache.h"
@@ -36,7 +36,6 @@ void Move(ThreadCache* cache, unsigned cls, void** array, unsigned capacity) {
 }
 
 void FirstUse(ThreadCache* cache, unsigned cls) {
-  cache->state[cls].fill = 1;
   Move(cache, cls, cache->slots[cls], Min(kInlineSlots - 1, MaxCapacity(cls)));
 }
 
@@ -86,8 +85,9 @@ void* RefillAndPop(ThreadCache* cache, unsigned cls) {
   if (s.underflows < 255) s.underflows++;
   if (s.bottom != 0) Move(cache, cls, s.array, s.capacity);
   const unsigned batch = ShapeOf(cls).batch;
-  const unsigned want = Min<unsigned>(s.fill, Min<unsigned>(s.capacity, batch));
-  s.fill = static_cast<uint16_t>(Min<unsigned>(s.fill * 2u, batch));
+  // 1, 1, 2, 4 ...: a thread that touches a size once or twice takes no more than it uses, so that what threads touch lies dense.
+  const unsigned want = Min<unsigned>(Max<unsigned>(s.fill, 1), Min<unsigned>(s.capacity, batch));
+  s.fill = static_cast<uint16_t>(Min<unsigned>(Max<unsigned>(s.fill * 2u, 1), batch));
   Arena* arena = g_arenas.Current();
   if (arena == nullptr) return nullptr;
   const unsigned got = arena->Refill(cls, s.array + 1, want);

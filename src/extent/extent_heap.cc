@@ -225,12 +225,8 @@ void ExtentHeap::MarkDirty(Hugepage* h, Run run) {
   stats_.dirtied += size_t{run.length} << kLgGranule;
   if (h->in_dirty_list) dirty_list_.Remove(h);
   h->in_dirty_list = true;
-  // A hugepage that is free as a whole goes back first, whole; else the one that has been dirty longest.
-  if (h->free.Count() == kGranulesPerHugepage) {
-    dirty_list_.PushFront(h);
-  } else {
-    dirty_list_.PushBack(h);
-  }
+  // The hugepage that has been dirty longest goes back first: what was freed last is the most likely to be wanted again.
+  dirty_list_.PushBack(h);
 }
 
 void ExtentHeap::Relist(Hugepage* h, unsigned old_longest) {
