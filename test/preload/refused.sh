@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Each of the first 50 mmaps, and of the first 30 mprotects, refused once. The program copes; where the refusal hits the dynamic
+# loader itself (before the program is loaded) it may say so and exit 127.
+. "$(dirname "$0")/common.sh"
+program=$2
+bad=0
+# The n-th call of `call`, counted over env and the program, is refused.
+refuse() {
+  strace -f -o /dev/null -e trace="${call%%:*}" -e inject="${call%%:*}":error=ENOMEM:when="$n" env LD_PRELOAD="$1" "$program" >"$work/out${1:+.ours}" 2>&1 || return $?
+}
+for call in mmap:50 mprotect:30; do
+  for n in $(seq "${call##*:}"); do
+    code=0
+    refuse "$library" || code=$?
+    [ "$code" -eq 0 ] && continue
+    # What hits env or the loader before the library is there ends the plain program just the same.
+    plain=0
+    refuse "" || plain=$?
+    if [ "$code" -ne "$plain" ] && ! grep -q -E 'error while loading|cannot (map|allocate|change|be preloaded|create)|failed to map' "$work/out.ours"; then
+      echo "${call%%:*} $n: exit $code: $(cat "$work/out.ours")"
+      bad=1
+    fi
+  done
+done
+[ "$bad" -eq 0 ] && echo "every refusal survived"
+exit "$bad"
