@@ -27,6 +27,7 @@ void BeforeFork() {
   g_fork_locked = !os::SingleThreaded();
   if (!g_fork_locked) return;
   CacheRegistryLock().Acquire(os::Rank::kCacheList);
+  g_extents.grow_lock().Acquire(os::Rank::kGrow);
   ForEachBinLock([](os::Lock& lock) { lock.AcquireAmongEquals(os::Rank::kBin); });
   g_extents.lock().Acquire(os::Rank::kExtents);
   g_meta.lock().Acquire(os::Rank::kMeta);
@@ -37,6 +38,7 @@ void AfterForkInParent() {
   g_meta.lock().Release(os::Rank::kMeta);
   g_extents.lock().Release(os::Rank::kExtents);
   ForEachBinLock([](os::Lock& lock) { lock.Release(os::Rank::kBin); });
+  g_extents.grow_lock().Release(os::Rank::kGrow);
   CacheRegistryLock().Release(os::Rank::kCacheList);
 }
 
@@ -45,6 +47,7 @@ void AfterForkInChild() {
   os::DebugForgetLocks();
   g_meta.lock().Reset();
   g_extents.lock().Reset();
+  g_extents.grow_lock().Reset();
   ForEachBinLock([](os::Lock& lock) { lock.Reset(); });
   ForgetOtherCaches();
 }

@@ -35,8 +35,7 @@ constinit CacheList g_live;
 constinit CacheList g_recycled;          // ended threads' caches, empty, with the sizes they had grown to
 constinit Atomic<unsigned> g_live_count{0};
 
-enum class Start : uint32_t { kNot, kDone };
-constinit Atomic<Start> g_start{Start::kNot};
+constinit Atomic<bool> g_started{false};  // set (release) when the options are read; read (acquire) by new threads
 constinit os::Lock g_start_lock;
 constinit pthread_key_t g_exit_key = 0;
 constinit bool g_exit_key_made = false;
@@ -45,10 +44,10 @@ void OnThreadExit(void*) { EndThread(); }
 
 XALLOC_COLD void StartProcess() {
   os::Guard<os::Rank::kInit> guard(g_start_lock);
-  if (g_start.Acquire() == Start::kDone) return;
+  if (g_started.Acquire()) return;
   LoadOptions(xmalloc_conf);
   g_exit_key_made = pthread_key_create(&g_exit_key, OnThreadExit) == 0;
-  g_start.SetRelease(Start::kDone);
+  g_started.SetRelease(true);
 }
 
 ThreadCache* NewCache() {
@@ -64,7 +63,7 @@ ThreadCache* NewCache() {
 }
 
 XALLOC_COLD ThreadCache* StartThread() {
-  if (g_start.Acquire() != Start::kDone) StartProcess();
+  if (!g_started.Acquire()) StartProcess();
   if (g_options.tcache == 0) {
     t_local.state = ThreadState::kNone;
     return nullptr;

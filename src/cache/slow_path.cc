@@ -28,7 +28,9 @@ void Report(const FlushResult& bad) {
 // Debug builds look at everything at every tick.
 void ValidateAll([[maybe_unused]] ThreadCache* cache) {
 #if XALLOC_DEBUG
+  cache->lock.Acquire(os::Rank::kCache);  // a drain in progress may have put a null among the objects
   ValidateCache(cache);
+  cache->lock.Release(os::Rank::kCache);
   for (unsigned i = 0; i < g_arenas.count(); ++i) {
     if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->Validate();
   }

@@ -57,11 +57,11 @@ struct Hugepage {
   uint8_t longest;       // granules of the longest free run
   uint8_t committed;     // granules from the start that are readable and writable
   bool in_dirty_list;
-  bool opening;  // somebody is committing more of it, outside the lock
   Extent* owner[kGranulesPerHugepage];  // slabs: at each granule; blocks: at the first
 };
 
-// A PROT_NONE mapping, huge-page aligned, whose hugepages are opened one after the other.
+// A PROT_NONE mapping, huge-page aligned, whose hugepages are opened one after the other. What is not opened yet has an untouched
+// descriptor: a fresh region costs no memory.
 struct Region {
   Region* next;
   char* base;

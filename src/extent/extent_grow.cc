@@ -1,98 +1,100 @@
 // SPDX-License-Identifier: MIT
-// Growth of the extent heap: commits more of a hugepage, opens fresh ones, adds regions. Every system call is made outside the
-// lock, on what was marked as taken under it; two threads that grow at once merely open more address space.
+// Growth of the extent heap: commits more of a hugepage, opens fresh ones, adds regions. One thread grows at a time, under
+// grow_lock_, which no hit and no refill takes; the system calls are made without lock_, on what was marked as taken under it.
 #include "extent/extent_heap.h"
 #include "os/system.h"
 
 namespace xalloc {
 
-bool ExtentHeap::Grow(size_t granules) {
+bool ExtentHeap::Grow(size_t granules, unsigned align_granules) {
+  os::Guard<os::Rank::kGrow> growing(grow_lock_);
   lock_.Acquire(os::Rank::kExtents);
-  // 1. The first hugepage of a small program, in doubling steps.
-  if (Hugepage* h = partial_; h != nullptr && !h->opening) {
+  const Place found = FindFree(static_cast<unsigned>(granules), align_granules);
+  // The hugepage of a small program is committed in doubling steps.
+  Hugepage* h = partial_;
+  unsigned committed = 0;
+  if (h != nullptr) {
     unsigned begin = h->committed;
     while (begin > 0 && h->free.Test(begin - 1)) --begin;
+    begin = static_cast<unsigned>(AlignUp(begin, align_granules));
     if (begin + granules <= kGranulesPerHugepage) {
-      unsigned committed = h->committed;
-      do {
-        committed *= 2;
-      } while (committed < begin + granules);
-      h->opening = true;
-      lock_.Release(os::Rank::kExtents);
-      return OpenPartial(h, committed);
+      committed = h->committed;
+      while (committed < begin + granules) committed *= 2;
     }
   }
-  // 2. Fresh hugepages of a region that has them. A new process commits the first one in part.
-  const auto count = static_cast<unsigned>(CeilDiv(granules, kGranulesPerHugepage));
-  for (Region* r = regions_; r != nullptr; r = r->next) {
-    if (r->hugepages - r->next_fresh < count) continue;
-    const unsigned first = r->next_fresh;
-    const bool in_part = stats_.committed == 0 && count == 1;
-    unsigned committed = kFirstCommit;
-    while (committed < granules) committed *= 2;
-    r->next_fresh += count;
-    stats_.committed += count * kHugepage;
-    lock_.Release(os::Rank::kExtents);
-    return OpenFresh(r, first, count, in_part ? committed : kGranulesPerHugepage);
-  }
+  const bool first = stats_.committed == 0;
   lock_.Release(os::Rank::kExtents);
-  // 3. A new region.
-  return AddRegion(count * kHugepage);
+  if (found.hugepage != nullptr) return true;  // somebody else has grown meanwhile
+  if (committed != 0) return OpenPartial(h, committed);
+
+  const auto count = static_cast<unsigned>(CeilDiv(granules, kGranulesPerHugepage));
+  Region* region = RegionWithFresh(count);
+  if (region == nullptr) {
+    if (!AddRegion(count * kHugepage)) return false;
+    region = RegionWithFresh(count);
+  }
+  committed = kGranulesPerHugepage;
+  if (first && count == 1) {
+    committed = kFirstCommit;
+    while (committed < granules) committed *= 2;
+  }
+  return OpenFresh(region, count, committed);
+}
+
+// `regions_` and `next_fresh` change under both locks: either is enough to read them.
+Region* ExtentHeap::RegionWithFresh(unsigned count) const {
+  for (Region* r = regions_; r != nullptr; r = r->next) {
+    if (r->hugepages - r->next_fresh >= count) return r;
+  }
+  return nullptr;
 }
 
 bool ExtentHeap::OpenPartial(Hugepage* h, unsigned committed) {
   char* from = h->base + (size_t{h->committed} << kLgGranule);
   const Run run = {h->committed, committed - h->committed};
-  const bool done = pages_.commit(from, size_t{run.length} << kLgGranule);
+  if (!pages_.commit(from, size_t{run.length} << kLgGranule)) return false;
   os::Guard<os::Rank::kExtents> guard(lock_);
-  h->opening = false;
-  if (!done) return false;
   const unsigned old_longest = h->longest;
   h->committed = static_cast<uint8_t>(committed);
   h->free.Set(run);
   h->zero.Set(run);
   Relist(h, old_longest);
+  stats_.committed += size_t{run.length} << kLgGranule;
   if (committed == kGranulesPerHugepage) partial_ = nullptr;
   return true;
 }
 
-bool ExtentHeap::OpenFresh(Region* region, unsigned first, unsigned count, unsigned committed) {
-  Hugepage* h = &region->pages[first];
-  const bool done = pages_.commit(h->base, count == 1 ? size_t{committed} << kLgGranule : count * kHugepage);
+bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed) {
+  const unsigned first = region->next_fresh;
+  char* at = region->base + first * kHugepage;
+  const size_t bytes = count == 1 ? size_t{committed} << kLgGranule : count * kHugepage;
+  if (!pages_.commit(at, bytes)) return false;
   os::Guard<os::Rank::kExtents> guard(lock_);
-  if (!done) {
-    // Nobody else moved on: they are fresh again. Else their address space stays unused.
-    if (region->next_fresh == first + count) region->next_fresh = first;
-    stats_.committed -= count * kHugepage;
-    return false;
-  }
-  for (unsigned i = 0; i < count; ++i, ++h) {
+  stats_.committed += bytes;
+  for (unsigned i = 0; i < count; ++i, at += kHugepage) {
+    Hugepage* h = &region->pages[first + i];
+    h->region = region;
+    h->base = at;
     h->committed = static_cast<uint8_t>(committed);
     h->free.Set({0, committed});
     h->zero.Set({0, committed});
     Relist(h, 0);
     if (committed < kGranulesPerHugepage) partial_ = h;
+    if (map_.Covers(at)) map_.SetHugepage(at, h);
   }
+  __atomic_store_n(&region->next_fresh, first + count, __ATOMIC_RELEASE);  // pairs with HugepageOf
   return true;
 }
 
 bool ExtentHeap::WindowHolds(uintptr_t begin, size_t bytes) const { return begin >= map_.base() && begin + bytes <= map_.limit(); }
 
-// Only the very first region can take the window along.
-void ExtentHeap::MoveEmptyWindow(uintptr_t at) {
-  os::Guard<os::Rank::kExtents> guard(lock_);
-  if (regions_ == nullptr && !window_used_) map_.MoveTo(at);
-}
-
 // A region of the next size, or what the kernel still gives, halving down to what is needed.
 bool ExtentHeap::AddRegion(size_t at_least) {
   const size_t limit = os::AddressSpaceLimit();
   if (!map_.ready() && !map_.Init(pages_, limit)) return false;
-  lock_.Acquire(os::Rank::kExtents);
   size_t bytes = next_region_bytes_;
   next_region_bytes_ = Min(next_region_bytes_ * 2, kLargestRegion);
-  uintptr_t hint = next_region_hint_ != 0 ? next_region_hint_ : map_.base();
-  lock_.Release(os::Rank::kExtents);
+  const uintptr_t hint = next_region_hint_ != 0 ? next_region_hint_ : map_.base();
   while (bytes > kHugepage && bytes > limit / 8) bytes /= 2;
   bytes = AlignUp(Max(bytes, at_least), kHugepage);
 
@@ -119,9 +121,9 @@ bool ExtentHeap::AddRegion(size_t at_least) {
   const size_t count = bytes >> kLgHugepage;
   const size_t meta_bytes = sizeof(Region) + count * sizeof(Hugepage);
   const auto begin = reinterpret_cast<uintptr_t>(at);
-  if (!WindowHolds(begin, bytes)) MoveEmptyWindow(begin);
+  // Only the very first region can take the window along.
+  if (!WindowHolds(begin, bytes) && regions_ == nullptr) map_.MoveTo(begin);
   const bool in_window = WindowHolds(begin, bytes);
-  if (in_window) __atomic_store_n(&window_used_, true, __ATOMIC_RELAXED);
   auto* region = static_cast<Region*>(meta_.Allocate(meta_bytes));
   if (region == nullptr || (in_window && !map_.CommitUpTo(pages_, begin + bytes))) {
     if (region != nullptr) meta_.Free(region, meta_bytes);
@@ -134,12 +136,6 @@ bool ExtentHeap::AddRegion(size_t at_least) {
   if (in_window) {
     map_.SetEnd(begin + bytes);
     next_region_hint_ = Max(next_region_hint_, begin + bytes);
-  }
-  for (size_t i = 0; i < count; ++i) {
-    Hugepage& h = region->pages[i];
-    h.region = region;
-    h.base = region->base + i * kHugepage;
-    if (in_window) map_.SetHugepage(h.base, &h);
   }
   region->next = regions_;
   __atomic_store_n(&regions_, region, __ATOMIC_RELEASE);  // pairs with HugepageOf

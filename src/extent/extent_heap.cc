@@ -27,14 +27,22 @@ bool ForEachPiece(Hugepage* h, unsigned granule, size_t n, Fn fn) {
 }
 }  // namespace
 
-Hugepage* ExtentHeap::HugepageOf(const void* p) {
-  if (Hugepage* h = map_.HugepageOf(p); h != nullptr) return h;
-  // Regions outside the window. The list only grows, at its front, and a region is complete before it is in it.
+// The list only grows, at its front, and a region is complete before it is in it.
+Region* ExtentHeap::RegionAround(const void* p) {
   for (Region* r = __atomic_load_n(&regions_, __ATOMIC_ACQUIRE); r != nullptr; r = r->next) {
-    const size_t offset = reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(r->base);
-    if (offset < r->hugepages * kHugepage) return &r->pages[offset >> kLgHugepage];
+    if (reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(r->base) < r->hugepages * kHugepage) return r;
   }
   return nullptr;
+}
+
+bool ExtentHeap::Contains(const void* p) { return RegionAround(p) != nullptr; }
+
+Hugepage* ExtentHeap::HugepageOf(const void* p) {
+  if (Hugepage* h = map_.HugepageOf(p); h != nullptr) return h;
+  Region* r = RegionAround(p);  // outside the window
+  if (r == nullptr) return nullptr;
+  const size_t index = static_cast<size_t>(static_cast<const char*>(p) - r->base) >> kLgHugepage;
+  return index < __atomic_load_n(&r->next_fresh, __ATOMIC_ACQUIRE) ? &r->pages[index] : nullptr;
 }
 
 Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kind, bool* zeroed) {
@@ -45,8 +53,7 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
   // Each round of growth makes room for this request, but another thread may take it: go round again while memory comes.
   for (;;) {
     lock_.Acquire(os::Rank::kExtents);
-    const auto n = static_cast<unsigned>(granules);
-    const Place at = n <= kGranulesPerHugepage ? FindRun(n, align_granules) : FindSpan(n);
+    const Place at = FindFree(static_cast<unsigned>(granules), align_granules);
     if (at.hugepage != nullptr) {
       const size_t dirty_before = dirty_;
       *zeroed = Take(at, granules);
@@ -65,7 +72,7 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
       return extent;
     }
     lock_.Release(os::Rank::kExtents);
-    if (!Grow(granules)) {
+    if (!Grow(granules, align_granules)) {
       meta_.Free(extent, sizeof(Extent));
       return nullptr;
     }
@@ -97,7 +104,7 @@ bool ExtentHeap::Extend(Extent* extent, size_t granules) {
   Hugepage* h = HugepageOf(last);
   Place at = {h, GranuleOf(last) + 1};
   if (at.granule == kGranulesPerHugepage) {
-    if (IndexOf(h) + 1 == h->region->hugepages) return false;
+    if (IndexOf(h) + 1 >= __atomic_load_n(&h->region->next_fresh, __ATOMIC_ACQUIRE)) return false;
     at = {h + 1, 0};
   }
   os::Guard<os::Rank::kExtents> guard(lock_);

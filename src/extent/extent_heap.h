@@ -59,12 +59,13 @@ class ExtentHeap {
   // The block that p lies inside of, or null: for reports only, it searches.
   Extent* FindAround(const void* p);
   // True if p lies in a region of ours.
-  bool Contains(const void* p) { return HugepageOf(p) != nullptr; }
+  bool Contains(const void* p);
 
   // Gives back at least `bytes` of dirty memory, the longest dirty first, or all there is. Returns bytes given back.
   size_t Purge(size_t bytes);
   ExtentStats Stats();
   os::Lock& lock() { return lock_; }
+  os::Lock& grow_lock() { return grow_lock_; }
   const os::PageOps& pages() const { return pages_; }
 
   // Checks every invariant; panics on the first that is broken. Debug builds and tests.
@@ -85,6 +86,7 @@ class ExtentHeap {
   Hugepage* HugepageOf(const void* p);
   static unsigned IndexOf(const Hugepage* h) { return static_cast<unsigned>(h - h->region->pages); }
   static unsigned GranuleOf(const void* p) { return static_cast<unsigned>(reinterpret_cast<uintptr_t>(p) >> kLgGranule) % kGranulesPerHugepage; }
+  Region* RegionAround(const void* p);
   Extent* FindOutside(const void* p);
 
   // All below: under lock_.
@@ -92,6 +94,7 @@ class ExtentHeap {
     Hugepage* hugepage;
     unsigned granule;
   };
+  Place FindFree(unsigned granules, unsigned align_granules) { return granules <= kGranulesPerHugepage ? FindRun(granules, align_granules) : FindSpan(granules); }
   Place FindRun(unsigned granules, unsigned alignment);
   Place FindSpan(unsigned granules);
   static Run BestRun(const Hugepage* h, unsigned granules, unsigned alignment);
@@ -106,12 +109,13 @@ class ExtentHeap {
   void ReturnPurged(const Piece* pieces, unsigned n);
 
   // Without lock_.
-  bool Grow(size_t granules);
+  bool Grow(size_t granules, unsigned align_granules);
+  // Under grow_lock_.
   bool OpenPartial(Hugepage* h, unsigned committed);
-  bool OpenFresh(Region* region, unsigned first, unsigned count, unsigned committed);
+  bool OpenFresh(Region* region, unsigned count, unsigned committed);
+  Region* RegionWithFresh(unsigned count) const;
   bool AddRegion(size_t at_least);
   bool WindowHolds(uintptr_t begin, size_t bytes) const;
-  void MoveEmptyWindow(uintptr_t at);
   bool PurgeRange(Hugepage* h, Run run);
   Extent* NewExtent();
 
@@ -119,18 +123,18 @@ class ExtentHeap {
   PageMap& map_;
   MetaAllocator& meta_;
 
-  os::Lock lock_;  // guards all below
+  os::Lock grow_lock_;  // one thread grows at a time; held over the system calls of growth, guards the page map's extent
+  size_t next_region_bytes_ = kFirstRegion;  // under grow_lock_
+  uintptr_t next_region_hint_ = 0;           // under grow_lock_
+  os::Lock lock_;       // guards all below
   HugepageList by_longest_[kGranulesPerHugepage + 1];
   uint64_t nonempty_[3] = {};  // bit i: by_longest_[i] is not empty
   DirtyList dirty_list_;       // front: longest dirty
   Region* regions_ = nullptr;  // newest first
   Hugepage* partial_ = nullptr;  // the process's first hugepage, while it is not committed to its end
-  size_t next_region_bytes_ = kFirstRegion;
-  uintptr_t next_region_hint_ = 0;
   Extent* spares_ = nullptr;
   size_t used_ = 0, dirty_ = 0;  // granules
   ExtentStats stats_;
-  bool window_used_ = false;    // a region was placed in it: it stays where it is
   bool purge_refused_ = false;  // the kernel said no once: do not ask again
   bool zero_checked_ = false, purge_zeroes_ = true;
 

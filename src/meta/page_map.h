@@ -11,7 +11,8 @@
 // Invariants: I1 `base` and `codes` never change once `granules` > 0. I2 `granules` only grows, and codes[0, granules) is
 // committed. I3 a code is written before any pointer into its granule is handed out, and cleared after the last came back:
 // the hand-over of the pointer itself orders the two, so reads are plain.
-// Thread safety: reads by any thread, no lock; writes under the extent heap's lock.
+// Thread safety: reads by any thread, no lock; Init, MoveTo, CommitUpTo and SetEnd under the extent heap's growth lock; codes are
+// written by whoever holds the extent.
 #pragma once
 
 #include <stddef.h>
@@ -50,7 +51,7 @@ class alignas(64) PageMap {
 
   // The hugepage around p, or null. p may be anything.
   XALLOC_INLINE Hugepage* HugepageOf(const void* p) const {
-    return XALLOC_LIKELY(Covers(p)) ? *HugepageSlot(GranuleIndex(p) >> (kLgHugepage - kLgGranule)) : nullptr;
+    return XALLOC_LIKELY(Covers(p)) ? __atomic_load_n(HugepageSlot(GranuleIndex(p) >> (kLgHugepage - kLgGranule)), __ATOMIC_ACQUIRE) : nullptr;
   }
 
   // Reserves the map and chooses where the window begins. False if the kernel refuses. System calls; no lock.

@@ -20,8 +20,8 @@ constexpr unsigned long kAtRseqFeatureSize = 27;
 constexpr uint32_t kMaxCpu = 1024;  // CPUs above share numbers: an arena more or less, never an index out of range
 
 // How to find out, decided at the first call; all racers decide the same.
-enum class Source : uint32_t { kUnknown, kMmCid, kCpu, kHash };
-constinit Atomic<Source> g_source{Source::kUnknown};
+enum Source : uint32_t { kUnknown, kMmCid, kCpu, kHash };
+constinit Atomic<uint32_t> g_source{kUnknown};
 
 // CPU number -> 1 + dense number, in the order in which CPUs are first seen; 0 = not seen. Written by CAS, never changed again.
 constinit Atomic<uint16_t> g_dense[kMaxCpu];
@@ -31,10 +31,10 @@ uint32_t Field(unsigned offset) {
   return *reinterpret_cast<const volatile uint32_t*>(arch::ThreadPointer() + static_cast<uintptr_t>(__rseq_offset) + offset);
 }
 
-XALLOC_COLD Source Decide() {
-  Source source = Source::kHash;
+XALLOC_COLD uint32_t Decide() {
+  uint32_t source = kHash;
   if (&__rseq_size != nullptr && __rseq_size != 0 && static_cast<int32_t>(Field(kCpuIdOffset)) >= 0) {
-    source = getauxval(kAtRseqFeatureSize) >= kMmCidOffset + 4 ? Source::kMmCid : Source::kCpu;
+    source = getauxval(kAtRseqFeatureSize) >= kMmCidOffset + 4 ? kMmCid : kCpu;
   }
   g_source.SetRelaxed(source);
   return source;
@@ -54,10 +54,10 @@ uint32_t Dense(uint32_t cpu) {
 }  // namespace
 
 uint32_t ConcurrencyId() {
-  Source source = g_source.Relaxed();
-  if (XALLOC_UNLIKELY(source == Source::kUnknown)) source = Decide();
-  if (XALLOC_LIKELY(source == Source::kMmCid)) return Field(kMmCidOffset);
-  if (source == Source::kCpu) {
+  uint32_t source = g_source.Relaxed();
+  if (XALLOC_UNLIKELY(source == kUnknown)) source = Decide();
+  if (XALLOC_LIKELY(source == kMmCid)) return Field(kMmCidOffset);
+  if (source == kCpu) {
     const auto cpu = static_cast<int32_t>(Field(kCpuIdOffset));
     if (cpu >= 0) return Dense(static_cast<uint32_t>(cpu));
   }

@@ -18,9 +18,10 @@ enum class Rank : uint8_t {
   kInit = 0,       // one-time initialisation
   kCacheList = 1,  // which thread caches exist
   kCache = 2,      // one cache's slow path: its thread, or whoever drains it; may be held over a system call
-  kBin = 3,        // one size class of one arena
-  kExtents = 4,    // the extent heap
-  kMeta = 5,       // memory for our own bookkeeping
+  kGrow = 3,       // growth of the extent heap: one thread at a time asks the kernel for more; held over system calls
+  kBin = 4,        // one size class of one arena
+  kExtents = 5,    // the extent heap
+  kMeta = 6,       // memory for our own bookkeeping
 };
 
 #if XALLOC_DEBUG
