@@ -80,6 +80,7 @@ class ExtentHeap {
     Hugepage* hugepage;
     Run run;
     bool purged;
+    bool zeroed;
   };
   static constexpr unsigned kBatch = 32;
 
@@ -116,7 +117,7 @@ class ExtentHeap {
   Region* RegionWithFresh(unsigned count) const;
   bool AddRegion(size_t at_least);
   bool WindowHolds(uintptr_t begin, size_t bytes) const;
-  bool PurgeRange(Hugepage* h, Run run);
+  void PurgePiece(Piece& piece);
   Extent* NewExtent();
 
   const os::PageOps& pages_;
@@ -135,8 +136,14 @@ class ExtentHeap {
   Extent* spares_ = nullptr;
   size_t used_ = 0, dirty_ = 0;  // granules
   ExtentStats stats_;
-  bool purge_refused_ = false;  // the kernel said no once: do not ask again
-  bool zero_checked_ = false, purge_zeroes_ = true;
+  // What the kernel does when asked to purge, as seen at the first time. Only ever a hint for speed: written and read relaxed.
+  enum Purging : uint32_t {
+    kUnknown,
+    kZeroes,
+    kKeeps,    // accepts, and the contents stay: calloc must clear
+    kRefused,  // said no once: do not ask again
+  };
+  Atomic<uint32_t> purging_{kUnknown};
 
   static constexpr unsigned kMappedBuckets = 256;
   List<Extent, &Extent::next, &Extent::prev> mapped_[kMappedBuckets];

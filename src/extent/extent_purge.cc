@@ -16,7 +16,7 @@ size_t ExtentHeap::Purge(size_t bytes) {
     lock_.Release(os::Rank::kExtents);
     if (n == 0) break;
     for (unsigned i = 0; i < n; ++i) {
-      pieces[i].purged = PurgeRange(pieces[i].hugepage, pieces[i].run);
+      PurgePiece(pieces[i]);
       if (pieces[i].purged) done += size_t{pieces[i].run.length} << kLgGranule;
     }
     lock_.Acquire(os::Rank::kExtents);
@@ -32,7 +32,7 @@ unsigned ExtentHeap::CollectDirty(Piece* pieces, size_t target) {
   size_t taken = 0;
   // Runs are cut to whole pages of the kernel; what is left over waits for a neighbour to be freed.
   const auto page = static_cast<unsigned>(Max(os::PageSize() >> kLgGranule, size_t{1}));
-  while (n < kBatch && taken < target && !purge_refused_) {
+  while (n < kBatch && taken < target && purging_.Relaxed() != kRefused) {
     Hugepage* h = dirty_list_.front();
     if (h == nullptr) break;
     const unsigned old_longest = h->longest;
@@ -45,7 +45,7 @@ unsigned ExtentHeap::CollectDirty(Piece* pieces, size_t target) {
       h->dirty.Clear(whole);
       dirty_ -= whole.length;
       taken += whole.length;
-      pieces[n++] = {h, whole, false};
+      pieces[n++] = {h, whole, false, false};
     }
     if (n < kBatch || h->dirty.None()) {
       dirty_list_.Remove(h);
@@ -63,27 +63,34 @@ void ExtentHeap::ReturnPurged(const Piece* pieces, unsigned n) {
     const unsigned old_longest = h->longest;
     h->free.Set(pieces[i].run);
     if (!pieces[i].purged) {
-      purge_refused_ = true;
       MarkDirty(h, pieces[i].run);
     } else {
       stats_.purged += size_t{pieces[i].run.length} << kLgGranule;
-      if (purge_zeroes_) h->zero.Set(pieces[i].run);
+      if (pieces[i].zeroed) h->zero.Set(pieces[i].run);
     }
     Relist(h, old_longest);
   }
 }
 
-// The first purge of a process is checked: emulated kernels exist that accept the call and leave the contents.
-bool ExtentHeap::PurgeRange(Hugepage* h, Run run) {
-  char* at = h->base + (size_t{run.begin} << kLgGranule);
-  const size_t bytes = size_t{run.length} << kLgGranule;
-  if (XALLOC_LIKELY(zero_checked_)) return pages_.purge(at, bytes);
+// The first purges of a process are checked: emulated kernels exist that accept the call and leave the contents. Threads that purge
+// for the first time at once check each for itself.
+void ExtentHeap::PurgePiece(Piece& piece) {
+  char* at = piece.hugepage->base + (size_t{piece.run.begin} << kLgGranule);
+  const size_t bytes = size_t{piece.run.length} << kLgGranule;
+  const uint32_t known = purging_.Relaxed();
   volatile char* probe = at;
-  *probe = 1;
-  const bool purged = pages_.purge(at, bytes);
-  if (purged && *probe != 0) purge_zeroes_ = false;
-  zero_checked_ = purged;
-  return purged;
+  if (known == kUnknown) *probe = 1;
+  piece.purged = pages_.purge(at, bytes);
+  if (XALLOC_LIKELY(known == kZeroes && piece.purged)) {
+    piece.zeroed = true;
+    return;
+  }
+  if (!piece.purged) {
+    purging_.SetRelaxed(kRefused);
+  } else if (known == kUnknown) {
+    piece.zeroed = *probe == 0;
+    purging_.SetRelaxed(piece.zeroed ? uint32_t{kZeroes} : kKeeps);
+  }
 }
 
 }  // namespace xalloc
