@@ -24,7 +24,8 @@ void ForEachBinLock(Fn fn) {
 }
 
 void BeforeFork() {
-  g_fork_locked = !os::SingleThreaded();
+  // A SIGABRT handler that forks: its thread takes no lock any more, neither here nor in the child.
+  g_fork_locked = !os::SingleThreaded() && !Reporting();
   if (!g_fork_locked) return;
   CacheRegistryLock().Acquire(os::Rank::kCacheList);
   g_extents.grow_lock().Acquire(os::Rank::kGrow);

@@ -150,6 +150,14 @@ XALLOC_NOINLINE void Arena::SetDepotCapacity(unsigned cls, unsigned capacity) {
   if (depot != nullptr) backing_.meta->Free(depot, unneeded * sizeof(void*));
 }
 
+namespace {
+// What lies among the free blocks of a class and is in no slab of it: a block whose slab was given back, so somebody freed it twice;
+// or nothing that we ever handed out, so somebody wrote over the list.
+XALLOC_COLD FlushResult NotInSlab(ExtentHeap& heap, void* p, size_t size) {
+  return {heap.Contains(p) ? Misuse::kDoubleFree : Misuse::kCorrupt, p, size};
+}
+}  // namespace
+
 // Runs of objects of one slab go back under one acquisition of its owner's lock; the lock is kept while the owner is the same.
 FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
   const SlabShape& shape = ShapeOf(cls);
@@ -168,9 +176,8 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
   };
   for (unsigned i = 0; i < n && bad.misuse == Misuse::kNone;) {
     Extent* slab = heap.Find(objects[i]);
-    // Its slab was given back while this stayed in a cache: somebody freed it twice.
     if (XALLOC_UNLIKELY(slab == nullptr || slab->kind != Extent::Kind::kSlab || slab->size_class != cls)) {
-      bad = {Misuse::kDoubleFree, objects[i], shape.slot_size};
+      bad = NotInSlab(heap, objects[i], shape.slot_size);
       break;
     }
     if (slab->arena != owner_index || empties == kReleaseAtOnce) {
@@ -179,6 +186,8 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
       owner = g_arenas.At(owner_index);
       owner->locks_[cls].Acquire(os::Rank::kBin);
       owner->bins_[cls].counters.nflushes++;
+      // Another thread gave the slab back while we waited: only a block freed twice lets that happen. Look again.
+      if (XALLOC_UNLIKELY(heap.Find(objects[i]) != slab)) continue;
     }
     Bin& bin = owner->bins_[cls];
     const PutCount put = PutSlots(slab, shape, objects + i, n - i);
@@ -186,9 +195,9 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
     bin.counters.ndalloc += put.count;
     bin.free_slots += put.count;
     if (XALLOC_UNLIKELY(put.result != PutResult::kOk)) {
+      // No Settle: the slab may have been emptied by this very batch and be on its way out.
       bad = {put.result == PutResult::kDoubleFree ? Misuse::kDoubleFree : Misuse::kInterior, objects[i], shape.slot_size};
-    }
-    if (XALLOC_UNLIKELY(Settle(bin, slab, shape))) empty[empties++] = slab;
+    } else if (XALLOC_UNLIKELY(Settle(bin, slab, shape))) empty[empties++] = slab;
   }
   unlock();
   return bad;

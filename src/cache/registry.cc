@@ -126,23 +126,28 @@ os::Lock& CacheRegistryLock() { return g_lock; }
 
 size_t DrainOtherCaches() {
   if (!os::MemoryBarrierAllThreads()) return 0;
-  size_t bytes = 0;
+  struct Drained {
+    size_t bytes;
+    FlushResult bad;
+  } drained = {};
   ForEachCache(
-      [](ThreadCache* cache, void* total) {
-        if (cache == t_local.front) return;
+      [](ThreadCache* cache, void* context) {
+        auto* all = static_cast<Drained*>(context);
+        if (cache == t_local.front || all->bad.misuse != Misuse::kNone) return;
         for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
           void* objects[2 * kMaxBatch];
           cache->lock.Acquire(os::Rank::kCache);
           const unsigned n = StealBottom(cache, cls, objects, 2 * kMaxBatch);
           cache->lock.Release(os::Rank::kCache);
-          // A misuse found here is not this thread's: it is reported all the same, the pointer tells whose.
-          const FlushResult bad = Arena::FlushToSlabs(cls, objects, n);
-          if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
-          *static_cast<size_t*>(total) += n * ClassSize(cls);
+          all->bad = Arena::FlushToSlabs(cls, objects, n);
+          if (all->bad.misuse != Misuse::kNone) return;
+          all->bytes += n * ClassSize(cls);
         }
       },
-      &bytes);
-  return bytes;
+      &drained);
+  // A misuse found here is not this thread's: it is reported all the same, the pointer tells whose.
+  if (drained.bad.misuse != Misuse::kNone) ReportMisuse(drained.bad.misuse, Act::kFree, drained.bad.pointer, drained.bad.size);
+  return drained.bytes;
 }
 
 void EndThread() {

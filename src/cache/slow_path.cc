@@ -5,6 +5,8 @@
 #include "cache/fast_path.h"
 #include "cache/hooks.h"
 #include "extent/large.h"
+#include "meta/last_words.h"
+#include "os/system.h"
 
 namespace xalloc {
 namespace {
@@ -51,6 +53,8 @@ void NoteSlowEvent(ThreadCache* cache) {
 }
 
 void* AllocateFromArena(unsigned cls) {
+  // Aligned as its slot would be.
+  if (Reporting()) return LastWordsAllocate(ClassSize(cls), ClassSize(cls) & -ClassSize(cls));
   Arena* arena = g_arenas.Current();
   void* p = nullptr;
   return arena != nullptr && arena->Refill(cls, &p, 1) == 1 ? p : nullptr;
@@ -68,24 +72,27 @@ XALLOC_NOINLINE void* AllocateMissed(unsigned cls) {
 
 void* AllocateLarge(size_t size, size_t alignment, bool zero) {
   ThreadCache* cache = OwnCache();  // the options are read by now
+  if (Reporting()) return LastWordsAllocate(size, alignment);
   void* p = LargeAllocate(g_extents, size, alignment, zero);
   if (cache != nullptr) NoteSlowEvent(cache);
   return p;
 }
 
-// What p is, when the window map says "not small".
+// What p is, when the window map says "not small". Null: a block of the last words.
 Extent* FindBlock(const void* p, Act act) {
   Extent* block = g_extents.Find(p);
   if (XALLOC_LIKELY(block != nullptr && block->base == p)) return block;
+  if (LastWordsOwns(p)) return nullptr;
   if (block != nullptr && block->kind != Extent::Kind::kSlab) ReportMisuse(Misuse::kInterior, act, p, block->block.usable);
-  if (!IsAligned(p, 8) && g_extents.Contains(p)) ReportMisuse(Misuse::kMisaligned, act, p, 0);
   // Inside a large block, perhaps: only its first granule leads to it. Look back for it.
   if (Extent* around = g_extents.FindAround(p); around != nullptr) ReportMisuse(Misuse::kInterior, act, p, around->block.usable);
   ReportMisuse(g_extents.Contains(p) ? Misuse::kUnallocated : Misuse::kForeign, act, p, 0);
 }
 
 void FreeBlock(void* p) {
+  if (Reporting()) return;
   Extent* block = FindBlock(p, Act::kFree);
+  if (XALLOC_UNLIKELY(block == nullptr)) return;
   LargeFree(g_extents, block);
   if (ThreadCache* cache = OwnCache(); cache != nullptr) NoteSlowEvent(cache);
 }
@@ -95,6 +102,18 @@ unsigned CheckedClass(const void* p, unsigned code, Act act) {
   const unsigned cls = code / 2;
   if (XALLOC_UNLIKELY(!IsAligned(p, 8))) ReportMisuse(Misuse::kMisaligned, act, p, ClassSize(cls));
   return cls;
+}
+
+// True if the program cannot have asked for `size` bytes when it got p. A realloc leaves a block where it is while half of it is wanted.
+bool SizeIsWrong(const void* p, size_t size) {
+  if (const unsigned code = SlabCodeOf(p); code != 0) {
+    const size_t usable = ClassSize(code / 2);
+    return size > usable || (size <= usable / 2 && SizeToClass(size) != code / 2);
+  }
+  const Extent* block = g_extents.Find(p);
+  if (block == nullptr || block->base != p) return false;
+  const size_t round = block->kind == Extent::Kind::kMapped ? os::PageSize() : kLargeRound;
+  return size > block->block.usable || block->block.usable - size >= round;
 }
 
 }  // namespace
@@ -126,6 +145,7 @@ void FreeSlow(void* p) {
   if (code == 0) return FreeBlock(p);
   const unsigned cls = CheckedClass(p, code, Act::kFree);
   ThreadCache* cache = OwnCache();
+  if (Reporting()) return;
   if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) return Report(Arena::FlushToSlabs(cls, &p, 1));
   if (XALLOC_UNLIKELY(*cache->bins[cls].top == p)) ReportMisuse(Misuse::kDoubleFree, Act::kFree, p, ClassSize(cls));
   cache->lock.Acquire(os::Rank::kCache);
@@ -136,8 +156,7 @@ void FreeSlow(void* p) {
 }
 
 void FreeSizedSlow(void* p, size_t size) {
-  const unsigned code = SlabCodeOf(p);
-  if (code != 0 && (size > kMaxSmall || SizeToClass(size) != code / 2)) {
+  if (p != nullptr && SizeIsWrong(p, size)) {
     if (ThreadCache* cache = OwnCache(); cache != nullptr) cache->size_mismatches++;
   }
   Free(p);
@@ -160,7 +179,8 @@ void* Calloc(size_t size) {
 size_t UsableSize(const void* p, Act act) {
   const unsigned code = SlabCodeOf(p);
   if (XALLOC_LIKELY(code != 0)) return ClassSize(CheckedClass(p, code, act));
-  return FindBlock(p, act)->block.usable;
+  const Extent* block = FindBlock(p, act);
+  return block != nullptr ? block->block.usable : LastWordsSize(p);
 }
 
 size_t GoodSize(size_t size, size_t alignment) {
@@ -172,7 +192,7 @@ void* Realloc(void* p, size_t size) {
   const unsigned code = SlabCodeOf(p);
   if (code == 0) {
     Extent* block = FindBlock(p, Act::kRealloc);
-    if (size > kMaxSmall) {
+    if (size > kMaxSmall && block != nullptr && !Reporting()) {
       void* moved = LargeResize(g_extents, block, size);
       if (ThreadCache* cache = OwnCache(); cache != nullptr) NoteSlowEvent(cache);
       return moved;
@@ -200,6 +220,7 @@ size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
   const size_t old_size = UsableSize(p, Act::kRealloc);
   if (SlabCodeOf(p) != 0) return old_size;
   Extent* block = FindBlock(p, Act::kRealloc);
+  if (XALLOC_UNLIKELY(block == nullptr || Reporting())) return old_size;
   // A large block stays large: one that would be small could not be freed by its new size.
   if (most <= kMaxSmall || (!LargeResizeInPlace(g_extents, block, most) && (least <= kMaxSmall || !LargeResizeInPlace(g_extents, block, least)))) {
     return old_size;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "diag/report.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/atomic.h"
 #include "base/line_buffer.h"
 #include "os/system.h"
 
@@ -15,8 +17,13 @@ namespace {
 
 using Line = LineBuffer<200>;
 
+constinit Atomic<bool> g_reported{false};  // two threads may report at the same time: the message is the first one's
+
 [[noreturn, gnu::cold]] void Die(Line& line) {
-  memcpy(xalloc_abort_message, line.data(), line.size() + 1);
+  BeginReport();
+  if (!g_reported.ExchangeAcquire(true)) memcpy(xalloc_abort_message, line.data(), line.size() + 1);
+  // A pipe that nobody reads any more must not turn the abort into another death.
+  os::BlockSignal(SIGPIPE);
   line << '\n';
   os::WriteAll(2, line.data(), line.size());
   abort();
@@ -50,6 +57,8 @@ Text TextOf(Misuse what) {
       return {"interior", nullptr, "interior-pointer"};
     case Misuse::kMisaligned:
       return {"misaligned", nullptr, "misaligned-pointer"};
+    case Misuse::kCorrupt:
+      return {nullptr, nullptr, "corrupt-cache"};
     case Misuse::kUnallocated:
     case Misuse::kNone:
       break;
@@ -63,7 +72,9 @@ Text TextOf(Misuse what) {
   const Text text = TextOf(what);
   Line line;
   line << "xalloc: ";
-  if (text.kind == nullptr) {
+  if (what == Misuse::kCorrupt) {
+    line << "our own state was overwritten: among the free blocks is ";
+  } else if (text.kind == nullptr) {
     line << (act == Act::kFree ? "double free of " : Verb(act));
   } else {
     line << Verb(act) << text.kind << " pointer ";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // report.h: one function per mistake a program can make with its memory, and the end of the process.
 //
-// Every text is fixed: docs/errors.md explains each, test/misuse checks each. No lock of ours may be held by the caller: a
-// SIGABRT handler of the program may allocate.
+// Every text is fixed: docs/errors.md explains each, test/misuse checks each. No lock of ours may be held by the caller of
+// ReportMisuse: a SIGABRT handler of the program may allocate, fork, and wait for other threads.
 #pragma once
 
 #include <stddef.h>
@@ -15,10 +15,15 @@ namespace xalloc {
 enum class Act { kFree, kRealloc, kUsableSize };
 
 // What is wrong with the pointer it passed.
-enum class Misuse { kNone, kDoubleFree, kForeign, kInterior, kMisaligned, kUnallocated };
+// kCorrupt: not what the program passed, but what it wrote over our own state.
+enum class Misuse { kNone, kDoubleFree, kForeign, kInterior, kMisaligned, kUnallocated, kCorrupt };
 
 // Writes the line for `what` and aborts. `size`: bytes of the block's size class, where one is known.
 [[noreturn]] void ReportMisuse(Misuse what, Act act, const void* pointer, size_t size);
+
+// Before anything is written: turns the calling thread to memory of its own (meta/last_words.h), away from all that a lock guards.
+// Lies above, in cache/reporting.cc.
+void BeginReport();
 
 // Writes "xalloc: <text>" and aborts. For states that cannot be: broken invariants.
 [[noreturn]] void Panic(const char* text);
@@ -31,5 +36,5 @@ enum class Misuse { kNone, kDoubleFree, kForeign, kInterior, kMisaligned, kUnall
 
 }  // namespace xalloc
 
-// The text of the report that ended the process, for debuggers and core files; empty until then.
+// The text of the first report, the one that ends the process, for debuggers and core files; empty until then.
 extern "C" [[gnu::visibility("default")]] char xalloc_abort_message[256];

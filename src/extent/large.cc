@@ -8,7 +8,6 @@
 namespace xalloc {
 namespace {
 
-constexpr size_t kRound = 4096;  // a block ends on this; the rest of its last granule stays unused and, on 4 KiB pages, untouched
 // A block that realloc grows past this gets a mapping of its own: from then on growth moves page tables, not bytes.
 constexpr size_t kGrowMapped = size_t{1} << 20;
 // Page tables are moved rather than bytes copied from here on; below, copying is as fast.
@@ -46,7 +45,7 @@ void* MoveToOwnMapping(ExtentHeap& heap, Extent* block, size_t size) {
 
 size_t LargeUsableSize(size_t size, size_t alignment) {
   if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return 0;
-  return AlignUp(size, OwnMapping(size, alignment) ? os::PageSize() : kRound);
+  return AlignUp(size, OwnMapping(size, alignment) ? os::PageSize() : kLargeRound);
 }
 
 void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) {
@@ -55,7 +54,7 @@ void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) 
   bool zeroed = false;
   Extent* block = heap.Allocate(CeilDiv(size, kGranule), alignment, Extent::Kind::kLarge, &zeroed);
   if (block == nullptr) return nullptr;
-  block->block.usable = AlignUp(size, kRound);
+  block->block.usable = AlignUp(size, kLargeRound);
   if (zero && !zeroed) memset(block->base, 0, size);
   return block->base;
 }
@@ -77,7 +76,7 @@ bool LargeResizeInPlace(ExtentHeap& heap, Extent* block, size_t size) {
   } else if (granules < block->granules) {
     heap.Shrink(block, granules);
   }
-  block->block.usable = AlignUp(size, kRound);
+  block->block.usable = AlignUp(size, kLargeRound);
   return true;
 }
 

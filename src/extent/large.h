@@ -10,6 +10,9 @@
 
 namespace xalloc {
 
+// A block ends on this; the rest of its last granule stays unused and, on 4 KiB pages, untouched.
+constexpr size_t kLargeRound = 4096;
+
 // Bytes a block of `size` would have; 0 when it cannot exist.
 size_t LargeUsableSize(size_t size, size_t alignment);
 

@@ -93,6 +93,12 @@ void WriteAll(int fd, const char* text, size_t length) {
   }
 }
 
+void BlockSignal(int signal) {
+  const uint64_t set = uint64_t{1} << (signal - 1);
+  constexpr int kBlock = 0;
+  arch::Syscall(SYS_rt_sigprocmask, kBlock, reinterpret_cast<long>(&set), 0, sizeof set);
+}
+
 bool MemoryBarrierAllThreads() {
   constexpr long kPrivate = 1 << 3;   // MEMBARRIER_CMD_PRIVATE_EXPEDITED
   constexpr long kRegister = 1 << 4;  // MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED

@@ -30,6 +30,9 @@ bool SingleThreaded();
 // Writes to a file descriptor; nothing happens if it is closed. Preserves errno.
 void WriteAll(int fd, const char* text, size_t length);
 
+// Blocks a signal on the calling thread, by a raw system call: pthread_sigmask is interposable.
+void BlockSignal(int signal);
+
 // True if every running thread of the process passed a full barrier between call and return; false if the kernel cannot.
 bool MemoryBarrierAllThreads();
 
