@@ -90,7 +90,9 @@ bool ExtentHeap::WindowHolds(uintptr_t begin, size_t bytes) const { return begin
 
 // A region of the next size, or what the kernel still gives, halving down to what is needed.
 bool ExtentHeap::AddRegion(size_t at_least) {
-  const size_t limit = os::AddressSpaceLimit();
+  // Read once: a sandbox that the program enters later may kill on the call.
+  if (address_space_limit_ == 0) address_space_limit_ = Max(os::AddressSpaceLimit(), size_t{1});
+  const size_t limit = address_space_limit_;
   if (!map_.ready() && !map_.Init(pages_, limit)) return false;
   size_t bytes = next_region_bytes_;
   next_region_bytes_ = Min(next_region_bytes_ * 2, kLargestRegion);

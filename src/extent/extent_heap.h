@@ -127,6 +127,7 @@ class ExtentHeap {
   os::Lock grow_lock_;  // one thread grows at a time; held over the system calls of growth, guards the page map's extent
   size_t next_region_bytes_ = kFirstRegion;  // under grow_lock_
   uintptr_t next_region_hint_ = 0;           // under grow_lock_
+  size_t address_space_limit_ = 0;           // under grow_lock_; 0: not read yet
   os::Lock lock_;       // guards all below
   HugepageList by_longest_[kGranulesPerHugepage + 1];
   uint64_t nonempty_[3] = {};  // bit i: by_longest_[i] is not empty
