@@ -10,6 +10,10 @@
 #include "stats/stats.h"
 
 namespace xalloc {
+
+extern const char g_lifecycle;
+constinit const char g_lifecycle = 0;  // what malloc.cc refers to, so that an archive's user gets this file
+
 namespace {
 
 constinit bool g_fork_locked = false;  // by prepare, for parent and child; forks are serialised by libc

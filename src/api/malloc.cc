@@ -40,6 +40,11 @@ XALLOC_COLD void* ReallocToZero(void* p) {
 }
 
 }  // namespace
+
+// Nothing else refers to lifecycle.o: without this a static program would be linked without its fork handlers.
+extern const char g_lifecycle;
+[[gnu::used]] constinit const char* const g_with_lifecycle = &g_lifecycle;
+
 }  // namespace xalloc
 
 using namespace xalloc;
