@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: MIT
-# Sourced: $1 is the library. Sets `work`, a folder that goes away at exit, and defines same.
+# Sourced: $1 is the library. Sets `work`, a folder that goes away at exit, and `library`, a copy that every user can read; defines
+# same, skip and must.
 set -euo pipefail
-library=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+cp "$1" "$work/libxalloc.so"
+library=$work/libxalloc.so
+# skip <why>: for ctest's SKIP_RETURN_CODE.
+skip() {
+  echo "skipped: $*"
+  exit 77
+}
+must() { command -v "$1" >/dev/null || skip "no $1 on this machine"; }
 # same <name> <command...>: runs it without and with the library; compares output and exit code.
 same() {
   local name=$1 plain=0 ours=0
@@ -16,5 +25,11 @@ same() {
     tail -20 "$work/ours.err"
     exit 1
   fi
+  if grep -q '^xalloc: ' "$work/ours.err"; then
+    echo "$name: the library has something to say:"
+    grep '^xalloc: ' "$work/ours.err"
+    exit 1
+  fi
+  [ -s "$work/plain.out" ] || [ "$plain" -ne 0 ] || { echo "$name: no output, nothing was compared"; exit 1; }
   echo "$name: same output, exit $ours"
 }

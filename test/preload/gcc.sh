@@ -4,5 +4,5 @@
 . "$(dirname "$0")/common.sh"
 for source in "$2"/src/*/*.cc; do
   name=$(basename "$source" .cc)
-  same "$name" g++ -O2 -std=c++20 -I"$2/src" -fno-exceptions -c "$source" -o /dev/stdout
+  same "$name" sh -c 'g++ -O2 -std=c++20 -I"$1/src" -fno-exceptions -c "$2" -o "$3" && cat "$3"' - "$2" "$source" "$work/object"
 done
