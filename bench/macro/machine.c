@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* machine warm <MiB>: touches that much memory in huge pages and gives it back by ending. Whoever runs next finds the same state,
+ *   whether or not the one before used huge pages: in a fixed order the follower of a user of huge pages inherits warm ones.
+ * machine fault <MiB>: nanoseconds that the first touch of a fresh small page costs, the median of the 4 MiB pieces of that much
+ *   memory, and their quartiles. Huge pages are refused for it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+static double now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static char* map(size_t bytes, int advice) {
+  const size_t huge = 2u << 20;
+  char* p = mmap(NULL, bytes + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) exit(1);
+  p += -(size_t)p & (huge - 1);
+  madvise(p, bytes, advice); /* a kernel without huge pages refuses, and then there is nothing to inherit either */
+  return p;
+}
+
+static int warm(size_t mib) {
+  char* p = map(mib << 20, MADV_HUGEPAGE);
+  for (size_t i = 0; i < mib << 20; i += 4096) p[i] = 1;
+  return 0;
+}
+
+static int by_size(const void* a, const void* b) {
+  double x = *(const double*)a, y = *(const double*)b;
+  return (x > y) - (x < y);
+}
+
+static int fault(size_t mib) {
+  enum { kPiece = 4, kMost = 1024 };
+  static double cost[kMost];
+  size_t pieces = mib / kPiece < kMost ? mib / kPiece : kMost;
+  if (pieces == 0) return 2;
+  for (size_t k = 0; k < pieces; ++k) {
+    char* p = map(kPiece << 20, MADV_NOHUGEPAGE);
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    double begin = now_ns();
+    for (size_t i = 0; i < kPiece << 20; i += 4096) p[i] = 1;
+    double end = now_ns();
+    getrusage(RUSAGE_SELF, &after);
+    long faults = after.ru_minflt - before.ru_minflt;
+    if (faults < kPiece << 7) return 1; /* half of what 4 KiB pages make: pages are larger here, say so by failing */
+    cost[k] = (end - begin) / (double)faults;
+  }
+  qsort(cost, pieces, sizeof cost[0], by_size);
+  printf("median=%.1f low=%.1f high=%.1f\n", cost[pieces / 2], cost[pieces / 4], cost[pieces * 3 / 4]);
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  size_t mib = strtoul(argv[2], NULL, 10);
+  if (strcmp(argv[1], "warm") == 0) return warm(mib);
+  if (strcmp(argv[1], "fault") == 0) return fault(mib);
+  return 2;
+}

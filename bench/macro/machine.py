@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""The machine: what it is, what a page fault costs on it, whether somebody else is using it, and putting it into the same state."""
+import fcntl
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+WARM_MIB = 700
+TICK = os.sysconf("SC_CLK_TCK")
+QUIET_SHARE = 0.10  # of one core: what others may use before a run counts as disturbed
+QUIET_SLACK = 0.03  # seconds: the kernel counts in ticks
+
+
+def say(text):
+    print(f"\r\033[K{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
+
+
+class FaultCost:
+    """Microseconds of the first touch of a small page, in the state that every run finds. Measured again before each round: it is a
+    property of the hour as much as of the machine."""
+
+    def __init__(self, tools):
+        self.tools, self.all = tools, []
+
+    def measure(self):
+        condition(self.tools)
+        out = subprocess.run([self.tools.machine, "fault", "128"], capture_output=True, text=True, check=True).stdout
+        values = {k: float(v) / 1000 for k, v in (pair.split("=") for pair in out.split())}
+        self.all.append(values["median"])
+        say(f"a page fault costs {values['median']:.2f} us now (quartiles {values['low']:.2f} to {values['high']:.2f})")
+
+    @property
+    def median(self):
+        return statistics.median(self.all)
+
+
+def condition(tools):
+    """Whoever ran before, the next program finds the same: huge pages have just been used by somebody else and given back."""
+    subprocess.run([tools.machine, "warm", str(WARM_MIB)], check=True)
+
+
+def _busy_seconds():
+    """CPU seconds that anybody has used since boot, stolen ones included."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, _idle, _iowait, irq, softirq, steal = (int(x) for x in stat.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICK
+
+
+def _own_seconds():
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+class Meter:
+    """How much CPU others used while something of ours ran. `own` is all that this process and its ended children used: a program
+    that is still running when the meter is read must be added by the caller."""
+
+    def __init__(self):
+        self.begin, self.busy, self.own = time.monotonic(), _busy_seconds(), _own_seconds()
+
+    def foreign(self, unreaped=0.0):
+        """(seconds used by others, whether that is too much)"""
+        elapsed = time.monotonic() - self.begin
+        others = max(0.0, _busy_seconds() - self.busy - (_own_seconds() - self.own) - unreaped)
+        return others, others > QUIET_SHARE * elapsed + QUIET_SLACK
+
+
+def wait_until_idle(patience):
+    """Waits until others use less than the quiet share of a core for half a second. Returns whether that came to be."""
+    begin, told = time.monotonic(), False
+    while True:
+        meter = Meter()
+        time.sleep(0.5)
+        others, busy = meter.foreign()
+        if not busy:
+            return True
+        if time.monotonic() - begin > patience:
+            say(f"the machine stays busy ({others / 0.5:.0%} of a core by others) after {patience:.0f} s: measuring all the same, marked as disturbed")
+            return False
+        if not told:
+            say(f"the machine is busy ({others / 0.5:.0%} of a core by others): waiting")
+            told = True
+
+
+class Turn:
+    """Exclusive use of a machine that several share: a lock on a file, held for a slice of time, given up between two groups of runs."""
+
+    def __init__(self, path, slice_seconds):
+        self.path, self.slice_seconds, self.file, self.since = path, slice_seconds, None, 0.0
+
+    def take(self):
+        if not self.path:
+            return
+        if self.file and time.monotonic() - self.since > self.slice_seconds:
+            self.release()
+            time.sleep(1)  # let a waiter have it
+        if not self.file:
+            self.file = open(self.path, "a", encoding="ascii")  # pylint: disable=consider-using-with
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+            self.since = time.monotonic()
+
+    def release(self):
+        if self.file:
+            self.file.close()
+            self.file = None
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def describe(build):
+    """What the reader of a figure must know of where it came from."""
+    cpu = next((line.split(":", 1)[1].strip() for line in _read("/proc/cpuinfo").splitlines() if line.startswith("model name")), platform.machine())
+    memory = next((int(line.split()[1]) for line in _read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), 0)
+    cache = _read(os.path.join(build, "CMakeCache.txt"))
+    build_type = next((line.split("=", 1)[1] for line in cache.splitlines() if line.startswith("CMAKE_BUILD_TYPE:")), "unknown")
+    here = os.path.dirname(os.path.abspath(__file__))
+
+    def git(*words):
+        return subprocess.run(["git", "-C", here, *words], capture_output=True, text=True, check=False).stdout.strip()
+
+    return {
+        "cpu": cpu, "cores": len(os.sched_getaffinity(0)), "memory_mib": memory // 1024, "kernel": platform.release(),
+        "architecture": platform.machine(), "page_size": os.sysconf("SC_PAGE_SIZE"), "libc": " ".join(platform.libc_ver()),
+        "transparent_hugepage": _read("/sys/kernel/mm/transparent_hugepage/enabled"),
+        "commit": git("rev-parse", "--short", "HEAD"), "modified": bool(git("status", "--porcelain", "--", "../../src", "../../include")),
+        "build_type": build_type, "date": time.strftime("%Y-%m-%d"),
+    }

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Writes what was measured: JSON with every run, a Markdown document, plots; and prints the tables."""
+import json
+import os
+
+import plot
+import report
+from allocators import BASE
+from machine import say
+
+TEXTS = {
+    "benchmarks": ("Benchmarks", "Whole programs under each allocator: time, peak resident size, page faults. `bench/README.md` says what each program is "
+                                 "after and how to read the tables. This file is written by `bench/macro/compare`."),
+    "micro": ("Single operations", "The benchmarks of `bench/micro`: nanoseconds of one operation. This file is written by `bench/macro/compare --micro`."),
+    "growth": ("Growth", "What one operation costs as a program grows. This file is written by `bench/macro/compare --growth`."),
+    "command": ("A command", "Written by `bench/macro/compare -- COMMAND`."),
+}
+
+
+def _ratios(result, metric):
+    rows = {}
+    for name, row in report.counted(result, metric).items():
+        base = row["cells"].get(BASE, {}).get(metric)
+        if base:
+            rows[name] = {a: c[metric] / base for a, c in row["cells"].items()}
+    return rows
+
+
+def _plots(result, kind):
+    plots = {}
+    if kind == "growth":
+        return plots
+    for metric in ("time", "rss"):
+        rows = _ratios(result, metric)
+        if rows:
+            title = f"{report.TITLES[metric]} relative to {BASE} (lower is better)"
+            plots[title] = (metric, plot.dots(title, rows, result["names"]))
+    means = {n: (f["base"]["time"], f["base"]["rss"]) for n, f in result["field"].items()}
+    if any(x and y for x, y in means.values()):
+        title = f"Time and memory relative to {BASE} (geometric means)"
+        plots[title] = ("field", plot.plane(title, means, "time", "peak resident size"))
+    return plots
+
+
+def write(result, meta, out):
+    meta["title"], meta["introduction"] = TEXTS[meta["kind"]]
+    name = "benchmarks" if meta["kind"] == "benchmarks" else f"benchmarks-{meta['kind']}"
+    assets = os.path.join(out, "benchmarks")
+    os.makedirs(assets, exist_ok=True)
+    files = {}
+    for title, (short, text) in _plots(result, meta["kind"]).items():
+        file = f"benchmarks/{meta['kind']}-{short}.svg"
+        with open(os.path.join(out, file), "w", encoding="utf-8") as svg:
+            svg.write(text)
+        files[title] = file
+    with open(os.path.join(assets, f"{meta['kind']}.json"), "w", encoding="utf-8") as file:
+        json.dump({"meta": meta, **result}, file, indent=1)
+        file.write("\n")
+    with open(os.path.join(out, f"{name}.md"), "w", encoding="utf-8") as file:
+        file.write(report.markdown(result, meta, files))
+    print(report.terminal(result, meta))
+    say(f"written: {os.path.join(out, name)}.md, {assets}/")

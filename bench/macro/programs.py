@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""The benchmarks: what is run, what of it counts."""
+import dataclasses
+import json
+import subprocess
+
+from runner import Failure, Launched, figures_and_digest
+
+
+@dataclasses.dataclass
+class Program:
+    """A command that does its work and ends."""
+    name: str
+    argv: list
+    env: dict = dataclasses.field(default_factory=dict)
+    suite: str = "command"
+    time_figure: str = ""  # the figure that is the time, instead of the whole run's
+    timed: bool = True  # whether time and CPU mean something
+    sized: bool = True  # whether the peak does
+    checked: bool = True  # whether every run must print the same
+    slow: bool = False  # mostly waits
+    unit: str = "s"
+    x: float = 0.0  # place on a growth curve
+    directory: str = None
+    stdin: str = None
+    missing: str = ""  # why it cannot run
+
+    def prepare(self, context):
+        """Fills in what is missing, or makes inputs. Untimed."""
+
+    def run(self, context, allocator):
+        stdin = open(self.stdin, "rb") if self.stdin else None  # pylint: disable=consider-using-with
+        try:
+            launched = Launched(context.tools, self.argv, {**allocator.environment(), **self.env}, self.directory, stdin)
+            run = launched.wait()
+        finally:
+            if stdin:
+                stdin.close()
+        run.figures, run.output = self.read(launched.output())
+        if self.time_figure:
+            run.seconds = run.figures.pop(self.time_figure)[0]
+        return run
+
+    def read(self, text):
+        return figures_and_digest(text)
+
+
+# name of the row, program, arguments, what differs from the rule
+MACRO = (
+    ("larson", "larson", (), {}),
+    ("producer-consumer", "producer_consumer", (), {}),
+    ("mstress", "mstress", (), {}),
+    ("sh8mix", "sh8mix", (), {}),
+    ("phase-change", "phase_change", (), {}),
+    ("cache-thrash", "cache_lines", (), {}),
+    ("cache-scratch", "cache_lines", ("scratch=1",), {}),
+    ("message-server", "message_server", (), {}),
+    ("lru-cache", "lru_cache", (), {}),
+    ("fork-cow", "fork_cow", (), {}),
+    ("burst-idle", "leak_return", (), {"time_figure": "work", "slow": True}),
+    ("leak-idle", "leak_return", ("leak=2000",), {"time_figure": "work", "slow": True}),
+    ("thread-cost", "thread_cost", (), {"timed": False, "sized": False}),
+)
+
+
+def macro(context):
+    return [Program(name, [context.tools.program(program), f"scale={context.scale}", *arguments], suite="macro", **rest)
+            for name, program, arguments, rest in MACRO]
+
+
+class Micro(Program):
+    """One benchmark of the micro program: nanoseconds per operation, as many operations as its library finds good."""
+
+    def read(self, text):
+        try:
+            row = json.loads(text)["benchmarks"][0]
+        except (ValueError, LookupError) as problem:
+            raise Failure(f"no figure: {problem}") from problem
+        if row.get("error_occurred"):
+            raise Failure(row.get("error_message", "error"))
+        scale = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}[row["time_unit"]]
+        items = row.get("items_per_second")
+        return {"per_operation": (1e9 / items if items else row["real_time"] * scale, "ns")}, ""
+
+
+def micro(context, pattern):
+    program = context.tools.build + "/bench/xalloc_micro"
+    try:
+        listing = subprocess.run([program, "--benchmark_list_tests=true", f"--benchmark_filter={pattern}"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as problem:
+        raise SystemExit(f"compare: {problem}") from problem
+    return [Micro(name, [program, f"--benchmark_filter=^{name}$", f"--benchmark_min_time={0.05 * context.scale}", "--benchmark_format=json"],
+                  suite="micro", time_figure="per_operation", sized=False, checked=False, unit="ns") for name in listing.stdout.split()]

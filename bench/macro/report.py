@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""The tables, as Markdown that is aligned enough to be read in a terminal."""
+from allocators import AGAIN, BASE
+from summary import FAULT_PRICE
+
+TITLES = {"time": "Time", "priced": f"Time with a page fault at {FAULT_PRICE} us", "rss": "Peak resident size", "cpu": "CPU time", "faults": "Minor faults"}
+
+
+def table(header, lines):
+    lines = [[str(c) for c in line] for line in lines]
+    width = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
+
+    def one(line):
+        return "| " + " | ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, width))) + " |"
+
+    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(width)) + "|"
+    return "\n".join([one(header), rule, *(one(line) for line in lines)])
+
+
+def number(value, digits=2):
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def short(value):
+    """Three significant digits."""
+    if value == 0:
+        return "0"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.4f}"
+
+
+def counted(summary, metric):
+    return {n: r for n, r in summary["rows"].items() if r["cells"] and (r["sized"] if metric == "rss" else r["timed"])}
+
+
+def means(summary):
+    """The headline: the subject against each peer and against the envelope."""
+    parts = []
+    for subject in summary["subjects"]:
+        if not any(BASE in r["cells"] or subject in r["cells"] for r in summary["rows"].values()):
+            continue
+        lines = [[f"{subject} / {peer}", *(number(m[k], 3) for k in ("time", "priced", "cpu", "rss")), m["rows"]]
+                 for peer, m in summary["against"][subject].items()]
+        over = summary["field"][subject]["envelope"]
+        lines.append([f"**{subject} / envelope**", *(f"**{number(over[k], 3)}**" for k in ("time", "priced", "cpu", "rss")), ""])
+        parts.append(table(["geometric means", "time", "faults priced", "CPU", "peak RSS", "rows"], lines))
+    return "\n\n".join(parts)
+
+
+def field(summary):
+    """Everybody against glibc."""
+    lines = [[name, *(number(f["base"][k], 3) for k in ("time", "priced", "cpu", "rss")), number(f["envelope"]["time"], 3), number(f["envelope"]["rss"], 3)]
+             for name, f in summary["field"].items()]
+    lines.append(["envelope", *(number(summary["envelope"][k], 3) for k in ("time", "priced", "cpu", "rss")), "", ""])
+    return table([f"relative to {BASE}", "time", "faults priced", "CPU", "peak RSS", "time / envelope", "RSS / envelope"], lines)
+
+
+def noise(summary):
+    if not summary["noise"]:
+        return "Noise was not measured: glibc did not run under a second name."
+    words = []
+    for metric in ("time", "rss"):
+        if metric in summary["noise"]:
+            n = summary["noise"][metric]
+            words.append(f"{TITLES[metric].lower()} {n['geomean']:.3f} (one row is typically {n['typical']:.1%} off, at worst {n['worst']:.1%})")
+    return f"Noise, {AGAIN} / {BASE}: " + "; ".join(words) + ". Whatever differs by less means nothing."
+
+
+def ratio_table(summary, metric):
+    """One line per benchmark: everybody relative to glibc, the best peer, and the subject relative to that one."""
+    rows = counted(summary, metric)
+    if not rows:
+        return ""
+    subject = summary["subjects"][0] if summary["subjects"] else None
+    lines = []
+    for name, row in rows.items():
+        base = row["cells"].get(BASE, {}).get(metric)
+        line = [name]
+        for allocator in summary["names"]:
+            cell = row["cells"].get(allocator)
+            if allocator in row["failures"]:
+                line.append("failed")
+            elif cell is None or not base:
+                line.append("–")
+            else:
+                line.append(number(cell[metric] / base) + ("*" if metric == "priced" and cell["floored"] else ""))
+        best = row["best"].get(metric)
+        line.append(best or "–")
+        if subject:
+            ours = row["cells"].get(subject)
+            line.append(number(ours[metric] / row["cells"][best][metric]) if ours and best and row["cells"][best][metric] > 0 else "–")
+        lines.append(line)
+    header = ["benchmark", *summary["names"], "best peer"] + ([f"{subject} / best"] if subject else [])
+    return table(header, lines)
+
+
+def details(summary):
+    """Every figure of every row."""
+    lines = []
+    for name, row in summary["rows"].items():
+        for allocator in summary["names"]:
+            if allocator in row["failures"]:
+                lines.append([name, allocator, "failed", *[""] * 8])
+                continue
+            cell = row["cells"].get(allocator)
+            if cell is None:
+                continue
+            best = {m: row["cells"][row["best"][m]][m] for m in ("time", "rss") if m in row["best"]}
+            over = {m: number(cell[m] / best[m]) if best.get(m) else "–" for m in ("time", "rss")}
+            lines.append([name, allocator, f"{short(cell['time'])} {row['unit']}", f"{cell['spread']:.0%}", short(cell["cpu"]), short(cell["priced"]),
+                          short(cell["rss"] / 1024), f"{cell['faults']:.0f}", over["time"] if row["timed"] else "–", over["rss"] if row["sized"] else "–",
+                          cell["disturbed"] or ""])
+    return table(["benchmark", "allocator", "time", "spread", "CPU s", "faults priced", "peak MiB", "minor faults", "time / best", "RSS / best", "disturbed"],
+                 lines)
+
+
+def figures(summary):
+    """What programs measured themselves."""
+    lines = []
+    for name, row in summary["rows"].items():
+        found = {f: unit for cell in row["cells"].values() for f, (_, unit) in cell["figures"].items()}
+        for figure, unit in found.items():
+            lines.append([f"{name}: {figure} ({unit})",
+                          *(short(row["cells"][a]["figures"][figure][0]) if figure in row["cells"].get(a, {}).get("figures", {}) else "–"
+                            for a in summary["names"])])
+    return table(["figure", *summary["names"]], lines) if lines else ""
+
+
+def remarks(summary, more):
+    lines = list(more)
+    for name, row in summary["rows"].items():
+        if row["missing"]:
+            lines.append(f"{name}: not run: {row['missing']}")
+        lines.extend(f"{name} under {a}: failed: {text}" for a, text in row["failures"].items())
+        lines.extend(f"{name}: {text}" for text in row["remarks"])
+    disturbed = sum(c["disturbed"] for r in summary["rows"].values() for c in r["cells"].values())
+    floored = sum(c["floored"] for r in summary["rows"].values() for c in r["cells"].values())
+    if disturbed:
+        lines.append(f"{disturbed} runs are counted although others used the machine meanwhile (column disturbed)")
+    if floored:
+        lines.append(f"{floored} priced times (marked *) are held up at a tenth of the measured time: there a fault is cheaper than the measured kind")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def provenance(meta):
+    m = meta["machine"]
+    state = f"{m['commit']}{' with changes' if m['modified'] else ''}"
+    return (f"{m['date']}, {m['cores']} CPUs ({m['cpu']}, {m['architecture']}), {m['memory_mib']} MiB, Linux {m['kernel']}, {m['libc']}, transparent huge "
+            f"pages {m['transparent_hugepage']}. Sources at {state}, build {m['build_type']}. {meta['rounds']} rounds, scale {meta['scale']}, seed {meta['seed']}. "
+            f"A page fault costs {meta['fault_us']['median']:.2f} us here (the median of {len(meta['fault_us']['all'])} measurements, from "
+            f"{min(meta['fault_us']['all']):.2f} to {max(meta['fault_us']['all']):.2f}).\n\n"
+            + "\n".join(f"- {a['name']}: {a['version'] or a['path'] or 'the C library'}{' with ' + str(a['env']) if a['env'] else ''}" for a in meta["allocators"]))
+
+
+def markdown(summary, meta, plots):
+    """The whole document. plots: {title: file name relative to it}."""
+    parts = [f"# {meta['title']}", meta["introduction"], "## In one table", means(summary), field(summary), noise(summary)]
+    parts += [f"![{title}]({file})" for title, file in plots.items()]
+    for metric in ("time", "priced", "rss"):
+        if counted(summary, metric) and not (metric == "priced" and meta["kind"] != "benchmarks"):
+            parts += [f"## {TITLES[metric]}", f"Relative to {BASE}, lower is better.", ratio_table(summary, metric)]
+    if figures(summary):
+        parts += ["## What the programs measured themselves", figures(summary)]
+    noted = remarks(summary, meta["remarks"])
+    if noted:
+        parts += ["## Remarks", noted]
+    parts += ["## Where and how", provenance(meta), "## Every figure", details(summary)]
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def terminal(summary, meta):
+    parts = [details(summary)]
+    for metric in ("time", "priced", "rss"):
+        if counted(summary, metric):
+            parts += [f"{TITLES[metric]}, relative to {BASE}", ratio_table(summary, metric)]
+    parts += [figures(summary), field(summary), means(summary), noise(summary), remarks(summary, meta["remarks"])]
+    return "\n\n".join(p for p in parts if p)
