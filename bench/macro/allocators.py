@@ -5,6 +5,8 @@ import glob
 import os
 import subprocess
 
+import machine
+
 SUBJECT = "xalloc"
 BASE = "glibc"
 AGAIN = "glibc again"  # the same allocator under a second name: what the two differ by is noise
@@ -51,13 +53,11 @@ def libc_path():
 
 
 def _package_version(path):
-    owner = subprocess.run(["dpkg-query", "-S", path], capture_output=True, text=True, check=False).stdout.split(":")[0]
-    if not owner:
-        owner = subprocess.run(["dpkg-query", "-S", os.path.realpath(path)], capture_output=True, text=True, check=False).stdout.split(":")[0]
-    if not owner:
-        return ""
-    shown = subprocess.run(["dpkg-query", "-W", "-f=${Package} ${Version}\n", owner], capture_output=True, text=True, check=False)
-    return shown.stdout.splitlines()[0] if shown.stdout else ""
+    for name in (path, os.path.realpath(path), os.path.realpath(path).removeprefix("/usr")):  # /lib and /usr/lib are one folder
+        owner = machine.output_of("dpkg-query", "-S", name).split(":")[0]
+        if owner:
+            return machine.output_of("dpkg-query", "-W", "-f=${Package} ${Version}\n", owner).partition("\n")[0]
+    return ""
 
 
 def parse_extra(text):

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
   if (argc < 4) return 2;
   int report = atoi(argv[1]);
   fcntl(report, F_SETFD, FD_CLOEXEC);
+  prctl(PR_SET_PDEATHSIG, SIGTERM); /* an instrument that was killed leaves nothing running */
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_signal;

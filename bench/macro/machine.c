@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 static double now_ns(void) {
   struct timespec t;
@@ -41,6 +42,7 @@ static int fault(size_t mib) {
   static double cost[kMost];
   size_t pieces = mib / kPiece < kMost ? mib / kPiece : kMost;
   if (pieces == 0) return 2;
+  const long pages = (kPiece << 20) / sysconf(_SC_PAGESIZE);
   for (size_t k = 0; k < pieces; ++k) {
     char* p = map(kPiece << 20, MADV_NOHUGEPAGE);
     struct rusage before, after;
@@ -50,7 +52,10 @@ static int fault(size_t mib) {
     double end = now_ns();
     getrusage(RUSAGE_SELF, &after);
     long faults = after.ru_minflt - before.ru_minflt;
-    if (faults < kPiece << 7) return 1; /* half of what 4 KiB pages make: pages are larger here, say so by failing */
+    if (faults < pages / 2) {
+      fprintf(stderr, "%ld faults for %ld pages: the kernel gives larger ones all the same\n", faults, pages);
+      return 1;
+    }
     cost[k] = (end - begin) / (double)faults;
   }
   qsort(cost, pieces, sizeof cost[0], by_size);

@@ -27,8 +27,10 @@ class FaultCost:
 
     def measure(self):
         condition(self.tools)
-        out = subprocess.run([self.tools.machine, "fault", "128"], capture_output=True, text=True, check=True).stdout
-        values = {k: float(v) / 1000 for k, v in (pair.split("=") for pair in out.split())}
+        run = subprocess.run([self.tools.machine, "fault", "128"], capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            raise SystemExit(f"compare: the cost of a page fault could not be measured: {run.stderr.strip()}")
+        values = {k: float(v) / 1000 for k, v in (pair.split("=") for pair in run.stdout.split())}
         self.all.append(values["median"])
         say(f"a page fault costs {values['median']:.2f} us now (quartiles {values['low']:.2f} to {values['high']:.2f})")
 
@@ -39,7 +41,8 @@ class FaultCost:
 
 def condition(tools):
     """Whoever ran before, the next program finds the same: huge pages have just been used by somebody else and given back."""
-    subprocess.run([tools.machine, "warm", str(WARM_MIB)], check=True)
+    if "[never]" not in read("/sys/kernel/mm/transparent_hugepage/enabled"):  # where there are none, none can be inherited
+        subprocess.run([tools.machine, "warm", str(WARM_MIB)], check=True)
 
 
 def _busy_seconds():
@@ -108,7 +111,15 @@ class Turn:
             self.file = None
 
 
-def _read(path):
+def output_of(*argv):
+    """What a helper program prints; nothing where it is not installed or fails."""
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def read(path):
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().strip()
@@ -118,19 +129,19 @@ def _read(path):
 
 def describe(build):
     """What the reader of a figure must know of where it came from."""
-    cpu = next((line.split(":", 1)[1].strip() for line in _read("/proc/cpuinfo").splitlines() if line.startswith("model name")), platform.machine())
-    memory = next((int(line.split()[1]) for line in _read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), 0)
-    cache = _read(os.path.join(build, "CMakeCache.txt"))
+    cpu = next((line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")), platform.machine())
+    memory = next((int(line.split()[1]) for line in read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), 0)
+    cache = read(os.path.join(build, "CMakeCache.txt"))
     build_type = next((line.split("=", 1)[1] for line in cache.splitlines() if line.startswith("CMAKE_BUILD_TYPE:")), "unknown")
     here = os.path.dirname(os.path.abspath(__file__))
 
     def git(*words):
-        return subprocess.run(["git", "-C", here, *words], capture_output=True, text=True, check=False).stdout.strip()
+        return output_of("git", "-C", here, *words)
 
     return {
         "cpu": cpu, "cores": len(os.sched_getaffinity(0)), "memory_mib": memory // 1024, "kernel": platform.release(),
         "architecture": platform.machine(), "page_size": os.sysconf("SC_PAGE_SIZE"), "libc": " ".join(platform.libc_ver()),
-        "transparent_hugepage": _read("/sys/kernel/mm/transparent_hugepage/enabled"),
+        "transparent_hugepage": read("/sys/kernel/mm/transparent_hugepage/enabled"),
         "commit": git("rev-parse", "--short", "HEAD"), "modified": bool(git("status", "--porcelain", "--", "../../src", "../../include")),
         "build_type": build_type, "date": time.strftime("%Y-%m-%d"),
     }

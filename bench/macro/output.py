@@ -7,6 +7,7 @@ import plot
 import report
 from allocators import BASE
 from machine import say
+from programs import GROWTH
 
 TEXTS = {
     "benchmarks": ("Benchmarks", "Whole programs under each allocator: time, peak resident size, page faults. `bench/README.md` says what each program is "
@@ -29,6 +30,11 @@ def _ratios(result, metric):
 def _plots(result, kind):
     plots = {}
     if kind == "growth":
+        for curve, (across, points, fixed) in GROWTH.items():
+            lines = {a: [(x, result["rows"][f"{curve}={x}"]["cells"][a]["time"]) for x in points
+                         if a in result["rows"].get(f"{curve}={x}", {}).get("cells", {})] for a in result["names"]}
+            plots[f"CPU nanoseconds of one replacement against {across} ({fixed})"] = (
+                curve, plot.curves(f"One replacement against {across} ({fixed})", lines, result["names"], across, "ns"))
         return plots
     for metric in ("time", "rss"):
         rows = _ratios(result, metric)

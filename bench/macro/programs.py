@@ -68,6 +68,20 @@ def macro(context):
             for name, program, arguments, rest in MACRO]
 
 
+# curve: what is on its x axis, its points, what stays fixed
+GROWTH = {
+    "threads": ("threads", (1, 2, 4, 8, 16, 32, 64), "live=64000 size=64"),
+    "live": ("live blocks", (1000, 10000, 100000, 1000000, 10000000), "threads=1 size=32"),
+    "size": ("bytes of a block", (16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576), "threads=1 live=64"),
+}
+
+
+def growth(context):
+    program = context.tools.program("growth")
+    return [Program(f"{curve}={x}", [program, f"scale={context.scale}", f"{curve}={x}", *fixed.split()], suite="growth", time_figure="per_replacement",
+                    unit="ns", x=x) for curve, (_, points, fixed) in GROWTH.items() for x in points]
+
+
 class Micro(Program):
     """One benchmark of the micro program: nanoseconds per operation, as many operations as its library finds good."""
 

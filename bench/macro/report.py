@@ -5,6 +5,8 @@ from summary import FAULT_PRICE
 
 TITLES = {"time": "Time", "priced": f"Time with a page fault at {FAULT_PRICE} us", "rss": "Peak resident size", "cpu": "CPU time", "faults": "Minor faults"}
 
+PRICED_KINDS = ("benchmarks", "command")  # elsewhere the time is that of one operation, and the faults are the whole run's
+
 
 def table(header, lines):
     lines = [[str(c) for c in line] for line in lines]
@@ -36,7 +38,7 @@ def means(summary):
     """The headline: the subject against each peer and against the envelope."""
     parts = []
     for subject in summary["subjects"]:
-        if not any(BASE in r["cells"] or subject in r["cells"] for r in summary["rows"].values()):
+        if not any(subject in r["cells"] for r in summary["rows"].values()):
             continue
         lines = [[f"{subject} / {peer}", *(number(m[k], 3) for k in ("time", "priced", "cpu", "rss")), m["rows"]]
                  for peer, m in summary["against"][subject].items()]
@@ -156,7 +158,7 @@ def markdown(summary, meta, plots):
     parts = [f"# {meta['title']}", meta["introduction"], "## In one table", means(summary), field(summary), noise(summary)]
     parts += [f"![{title}]({file})" for title, file in plots.items()]
     for metric in ("time", "priced", "rss"):
-        if counted(summary, metric) and not (metric == "priced" and meta["kind"] != "benchmarks"):
+        if counted(summary, metric) and (metric != "priced" or meta["kind"] in PRICED_KINDS):
             parts += [f"## {TITLES[metric]}", f"Relative to {BASE}, lower is better.", ratio_table(summary, metric)]
     if figures(summary):
         parts += ["## What the programs measured themselves", figures(summary)]
@@ -170,7 +172,7 @@ def markdown(summary, meta, plots):
 def terminal(summary, meta):
     parts = [details(summary)]
     for metric in ("time", "priced", "rss"):
-        if counted(summary, metric):
+        if counted(summary, metric) and (metric != "priced" or meta["kind"] in PRICED_KINDS):
             parts += [f"{TITLES[metric]}, relative to {BASE}", ratio_table(summary, metric)]
     parts += [figures(summary), field(summary), means(summary), noise(summary), remarks(summary, meta["remarks"])]
     return "\n\n".join(p for p in parts if p)

@@ -70,6 +70,11 @@ class Launched:
     def stop(self):
         self.process.terminate()
 
+    def abandon(self):
+        self.stop()
+        self.process.wait()
+        self.report.close()
+
     def wait(self, exits=(0,)):
         """The Run; output still to be looked at. Any end but a listed exit code is a failure."""
         line = self.report.readline()

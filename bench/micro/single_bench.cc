@@ -73,7 +73,7 @@ void NewSizedDelete(benchmark::State& state) {
     ::operator delete(p, size);
   }
 }
-BENCHMARK(NewSizedDelete)->Arg(64);
+BENCHMARK(NewSizedDelete)->Arg(16)->Arg(64)->Arg(1024);
 
 void Calloc(benchmark::State& state) {
   const auto size = static_cast<size_t>(state.range(0));
@@ -83,7 +83,7 @@ void Calloc(benchmark::State& state) {
     free(p);
   }
 }
-BENCHMARK(Calloc)->Arg(64)->Arg(4096)->Arg(1 << 20);
+BENCHMARK(Calloc)->Arg(64)->Arg(1024)->Arg(32 << 10)->Arg(1 << 20);
 
 // From 16 bytes to the end by a half more each time, touching each new byte once a page.
 void ReallocGrow(benchmark::State& state) {
@@ -99,16 +99,17 @@ void ReallocGrow(benchmark::State& state) {
     free(p);
   }
 }
-BENCHMARK(ReallocGrow)->Arg(64 << 10)->Arg(64 << 20);
+BENCHMARK(ReallocGrow)->Arg(4 << 10)->Arg(64 << 10)->Arg(1 << 20)->Arg(64 << 20);
 
 void Aligned(benchmark::State& state) {
+  const auto alignment = static_cast<size_t>(state.range(0));
   for (auto _ : state) {
-    void* p = aligned_alloc(64, 192);
+    void* p = aligned_alloc(alignment, 3 * alignment);
     benchmark::DoNotOptimize(p);
     free(p);
   }
 }
-BENCHMARK(Aligned);
+BENCHMARK(Aligned)->Arg(32)->Arg(64)->Arg(512)->Arg(4096);
 
 // Eight live blocks, replaced in turn; a byte of each page is touched.
 void Large(benchmark::State& state) {
@@ -123,6 +124,6 @@ void Large(benchmark::State& state) {
   }
   for (char* p : live) free(p);
 }
-BENCHMARK(Large)->Arg(64 << 10)->Arg(1 << 20)->Arg(8 << 20);
+BENCHMARK(Large)->Arg(64 << 10)->Arg(256 << 10)->Arg(1 << 20)->Arg(8 << 20);
 
 }  // namespace

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""compare_test.py <compare> <build folder> <slow_fat_malloc.so>: the instrument, run for real on tiny work.
+
+Its JSON is complete; an allocator that is slow and fat shows as such; the same one twice does not; a preload that does not take is
+refused; a program that is not installed says so; a peak is that of the program, whatever its parent holds."""
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+COMPARE, BUILD, SLOW = sys.argv[1:4]
+METRICS = ("time", "priced", "cpu", "rss", "faults")
+
+
+def compare(*words, env=None, fails=False):
+    run = subprocess.run([sys.executable, COMPARE, "--build", BUILD, "--no-guard", *words], capture_output=True, text=True, check=False, env=env)
+    assert (run.returncode != 0) == fails, f"exit {run.returncode}: {run.stdout}{run.stderr}"
+    return run.stdout + run.stderr
+
+
+def check_json(folder):
+    with open(f"{folder}/benchmarks/benchmarks.json", encoding="utf-8") as file:
+        data = json.load(file)
+    assert set(data["rows"]) == {"larson", "sh8mix"}, data["rows"].keys()
+    assert {"xalloc", "glibc", "glibc again", "slow"} <= set(data["names"]), data["names"]
+    assert data["meta"]["fault_us"]["median"] > 0 and data["meta"]["machine"]["cores"] > 0 and data["meta"]["seed"] == 1
+    for name, row in data["rows"].items():
+        assert not row["failures"] and not row["remarks"], (name, row["failures"], row["remarks"])
+        assert set(row["cells"]) == set(data["names"]), (name, row["cells"].keys())
+        for allocator, cell in row["cells"].items():
+            assert len(cell["runs"]) == 2, (name, allocator)
+            assert all(math.isfinite(cell[m]) and cell[m] > 0 for m in METRICS), (name, allocator, cell)
+        assert all(row["best"][m] in data["peers"] for m in METRICS), row["best"]
+    for peer in data["peers"]:
+        assert all(data["against"]["xalloc"][peer][m] > 0 for m in METRICS), peer
+    assert all(data["envelope"][m] > 0 and data["field"]["xalloc"]["envelope"][m] > 0 and data["noise"][m]["geomean"] > 0 for m in METRICS)
+    return data
+
+
+def check_truth(data):
+    slow, again = data["field"]["slow"]["base"], data["noise"]
+    assert slow["cpu"] > 2 and slow["time"] > 1.5, f"ten times the work was measured as {slow['cpu']:.2f} of the CPU time, {slow['time']:.2f} of the time"
+    assert slow["rss"] > 1.5, f"three times the memory was measured as {slow['rss']:.2f}"
+    assert 0.6 < again["cpu"]["geomean"] < 1.6 and 0.8 < again["rss"]["geomean"] < 1.25, f"the same allocator twice: {again}"
+
+
+def check_documents(folder, printed):
+    with open(f"{folder}/benchmarks.md", encoding="utf-8") as file:
+        text = file.read()
+    for part in ("xalloc / envelope", "Peak resident size", "Every figure", "glibc again"):
+        assert part in text, part
+    assert "xalloc / envelope" in printed
+    plots = re.findall(r"!\[.*\]\((.*\.svg)\)", text)
+    assert len(plots) == 3, plots
+    for plot in plots:
+        tree = xml.etree.ElementTree.parse(f"{folder}/{plot}")
+        assert sum(1 for e in tree.iter() if e.tag.endswith("circle")) >= len(("xalloc", "glibc", "slow")), plot
+
+
+def check_peak():
+    """64 MiB and not much more, started from here with 200 MB in hand; the same as what the program `time` says."""
+    held = bytearray(b"x") * 200_000_000
+    read_end, write_end = os.pipe()
+    program = [f"{BUILD}/bench/bench_machine", "warm", "64"]
+    subprocess.run([f"{BUILD}/bench/bench_launch", str(write_end), "20", *program], pass_fds=[write_end], check=True)
+    os.close(write_end)
+    with os.fdopen(read_end) as report:
+        found = dict(pair.split("=") for pair in report.read().splitlines()[1].split())
+    kib = int(found["peak_kib"])
+    assert len(held) and 64 << 10 <= kib <= 70 << 10, f"64 MiB were measured as {kib} KiB"
+    timed = subprocess.run(["time", "-f", "%M", *program], capture_output=True, text=True, check=True)
+    other = int(timed.stderr.split()[-1])
+    assert abs(other - kib) <= 512, f"the program time says {other} KiB, the launcher {kib}"
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        printed = compare("--rounds", "2", "--scale", "0.01", "--seed", "1", "--out", folder, "--extra", f"slow={SLOW}",
+                          "--allocators", "xalloc,glibc,slow", "larson", "sh8mix")
+        data = check_json(folder)
+        check_truth(data)
+        check_documents(folder, printed)
+        refused = compare("--allocators", "wrong", "--extra", f"wrong={__file__}", "--out", folder, "larson", fails=True)
+        assert "under wrong malloc came from" in refused, refused
+        absent = compare("--allocators", "xalloc", "--rounds", "1", "--out", folder, "lua", env={"PATH": "/nonexistent"})
+        assert "lua: not run: lua5.4 of Debian's package lua5.4 is not installed" in absent, absent
+        died = compare("--allocators", "glibc", "--no-noise", "--rounds", "1", "--out", folder, "--", "false", fails=True)
+        assert "false under glibc: failed: false: exit 1" in died, died
+    check_peak()
+    print("the instrument works")
+
+
+main()

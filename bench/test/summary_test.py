@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The arithmetic of the tables, on runs made up by hand."""
+import os
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "macro"))
+
+import summary  # noqa: E402
+from allocators import Allocator  # noqa: E402
+from programs import Program  # noqa: E402
+from runner import Run, figures_and_digest  # noqa: E402
+
+
+def run(seconds, kib, faults=0, cpu=None, output="same"):
+    return Run(seconds, cpu if cpu is not None else seconds, 0.0, kib, faults, {}, output)
+
+
+NAMES = ("xalloc", "glibc", "glibc again", "lean", "quick", "xalloc-old")
+
+
+def result(rows, fault_us=10.0, benchmarks=None):
+    """rows: {benchmark: {allocator: Run or [Run, ...]}}"""
+    runs = {b: {a: r if isinstance(r, list) else [r] for a, r in by.items()} for b, by in rows.items()}
+    return summary.summarize(benchmarks or [Program(b, []) for b in rows], [Allocator(n) for n in NAMES], runs, {}, fault_us, 2)
+
+
+class Envelope(unittest.TestCase):
+    ROWS = {"one": {"xalloc": run(1, 100), "glibc": run(4, 100), "lean": run(2, 50), "quick": run(1, 400), "xalloc-old": run(0.1, 1)},
+            "two": {"xalloc": run(1, 100), "glibc": run(1, 100), "lean": run(4, 50), "quick": run(4, 400), "glibc again": run(0.5, 10)}}
+
+    def test_takes_the_best_peer_of_each_row_and_of_each_column(self):
+        found = result(self.ROWS)
+        self.assertEqual(found["rows"]["one"]["best"]["time"], "quick")
+        self.assertEqual(found["rows"]["two"]["best"]["time"], "glibc")
+        self.assertEqual(found["rows"]["one"]["best"]["rss"], "lean")
+        self.assertAlmostEqual(found["field"]["xalloc"]["envelope"]["time"], 1.0)
+        self.assertAlmostEqual(found["field"]["xalloc"]["envelope"]["rss"], 2.0)
+        self.assertAlmostEqual(found["envelope"]["time"], 0.5)
+
+    def test_knows_no_variant_of_the_subject_and_no_noise(self):
+        self.assertEqual(result(self.ROWS)["peers"], ["glibc", "lean", "quick"])
+
+    def test_means_are_geometric(self):
+        self.assertAlmostEqual(result(self.ROWS)["against"]["xalloc"]["glibc"]["time"], 0.5)
+        self.assertAlmostEqual(result(self.ROWS)["noise"]["time"]["geomean"], 0.5)
+
+
+class Medians(unittest.TestCase):
+    def test_one_bad_run_of_three_changes_nothing(self):
+        found = result({"one": {"xalloc": [run(1, 100), run(1.1, 101), run(9, 900)]}})
+        self.assertAlmostEqual(found["rows"]["one"]["cells"]["xalloc"]["time"], 1.1)
+        self.assertEqual(found["rows"]["one"]["cells"]["xalloc"]["rss"], 101)
+
+
+class Work(unittest.TestCase):
+    def test_that_differs_is_not_counted(self):
+        found = result({"one": {"xalloc": run(1, 100), "glibc": run(2, 100, output="other")}})
+        self.assertFalse(found["rows"]["one"]["timed"])
+        self.assertIsNone(found["against"]["xalloc"]["glibc"]["time"])
+        self.assertTrue(found["rows"]["one"]["remarks"])
+
+    def test_is_what_was_printed_beside_the_figures(self):
+        figures, digest = figures_and_digest("figure a 1.5 MiB\nchecksum 7\n")
+        self.assertEqual(figures, {"a": (1.5, "MiB")})
+        self.assertEqual(digest, figures_and_digest("checksum 7\nfigure a 2.5 MiB\n")[1])
+        self.assertNotEqual(digest, figures_and_digest("checksum 8\n")[1])
+
+
+class PricedFaults(unittest.TestCase):
+    def test_cost_is_taken_out_and_price_put_in(self):
+        seconds, floored = summary.priced(run(1.0, 0, faults=50000), 10.25, 2)
+        self.assertAlmostEqual(seconds, 0.5)
+        self.assertFalse(floored)
+
+    def test_faults_of_two_threads_at_once_count_half(self):
+        self.assertAlmostEqual(summary.priced(run(1.0, 0, faults=50000, cpu=2.0), 10.25, 2)[0], 0.75)
+
+    def test_more_threads_than_cores_are_no_more_at_work_than_cores(self):
+        self.assertAlmostEqual(summary.priced(run(1.0, 0, faults=50000, cpu=8.0), 10.25, 2)[0], 0.75)
+
+    def test_never_below_the_floor(self):
+        seconds, floored = summary.priced(run(1.0, 0, faults=1000000), 10.25, 2)
+        self.assertAlmostEqual(seconds, summary.FLOOR)
+        self.assertTrue(floored)
+
+    def test_a_machine_with_cheap_faults_is_left_alone(self):
+        self.assertAlmostEqual(summary.priced(run(1.0, 0, faults=50000), summary.FAULT_PRICE, 2)[0], 1.0)
+
+
+unittest.main()
