@@ -52,12 +52,8 @@ def libc_path():
     raise RuntimeError("this Python is not linked to libc.so.6")
 
 
-def _package_version(path):
-    for name in (path, os.path.realpath(path), os.path.realpath(path).removeprefix("/usr")):  # /lib and /usr/lib are one folder
-        owner = machine.output_of("dpkg-query", "-S", name).split(":")[0]
-        if owner:
-            return machine.output_of("dpkg-query", "-W", "-f=${Package} ${Version}\n", owner).partition("\n")[0]
-    return ""
+def _package_version(package):
+    return machine.output_of("dpkg-query", "-W", "-f=${Package} ${Version}", package)
 
 
 def parse_extra(text):
@@ -77,13 +73,13 @@ def find(build, extras, only, noise):
         found.append(Allocator(SUBJECT, os.path.abspath(library)))
     else:
         remarks.append(f"{SUBJECT}: not built in {build}")
-    found.append(Allocator(BASE, version=_package_version(libc_path())))
+    found.append(Allocator(BASE, version=_package_version("libc6")))
     if noise:
         found.append(Allocator(AGAIN))
     for name, file, package in DEBIAN:
         path = _debian_library(file)
         if path:
-            found.append(Allocator(name, path, version=_package_version(path)))
+            found.append(Allocator(name, path, version=_package_version(package)))
         else:
             remarks.append(f"{name}: package {package} is not installed (bash bench/setup.sh)")
     found.extend(parse_extra(extra) for extra in extras)

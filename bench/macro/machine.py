@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 
-WARM_MIB = 700
 TICK = os.sysconf("SC_CLK_TCK")
 QUIET_SHARE = 0.10  # of one core: what others may use before a run counts as disturbed
 QUIET_SLACK = 0.03  # seconds: the kernel counts in ticks
@@ -22,11 +21,11 @@ class FaultCost:
     """Microseconds of the first touch of a small page, in the state that every run finds. Measured again before each round: it is a
     property of the hour as much as of the machine."""
 
-    def __init__(self, tools):
-        self.tools, self.all = tools, []
+    def __init__(self, tools, warm_mib):
+        self.tools, self.warm_mib, self.all = tools, warm_mib, []
 
     def measure(self):
-        condition(self.tools)
+        condition(self.tools, self.warm_mib)
         run = subprocess.run([self.tools.machine, "fault", "128"], capture_output=True, text=True, check=False)
         if run.returncode != 0:
             raise SystemExit(f"compare: the cost of a page fault could not be measured: {run.stderr.strip()}")
@@ -39,10 +38,10 @@ class FaultCost:
         return statistics.median(self.all)
 
 
-def condition(tools):
+def condition(tools, warm_mib):
     """Whoever ran before, the next program finds the same: huge pages have just been used by somebody else and given back."""
     if "[never]" not in read("/sys/kernel/mm/transparent_hugepage/enabled"):  # where there are none, none can be inherited
-        subprocess.run([tools.machine, "warm", str(WARM_MIB)], check=True)
+        subprocess.run([tools.machine, "warm", str(warm_mib)], check=True)
 
 
 def _busy_seconds():

@@ -113,7 +113,7 @@ def run_once(benchmark, allocator, context):
     """One run in the common state; again, at most RETRIES times, if others used the machine meanwhile. The least disturbed counts."""
     best = None
     for _ in range(1 + RETRIES):
-        machine.condition(context.tools)
+        machine.condition(context.tools, context.warm_mib)
         meter = machine.Meter()
         run = benchmark.run(context, allocator)
         run.foreign, run.disturbed = meter.foreign()

@@ -18,7 +18,7 @@ METRICS = ("time", "priced", "cpu", "rss", "faults")
 
 
 def compare(*words, env=None, fails=False):
-    run = subprocess.run([sys.executable, COMPARE, "--build", BUILD, "--no-guard", *words], capture_output=True, text=True, check=False, env=env)
+    run = subprocess.run([sys.executable, COMPARE, "--build", BUILD, "--no-guard", "--warm", "32", *words], capture_output=True, text=True, check=False, env=env)
     assert (run.returncode != 0) == fails, f"exit {run.returncode}: {run.stdout}{run.stderr}"
     return run.stdout + run.stderr
 

@@ -6,7 +6,7 @@
 extern void* __libc_malloc(size_t size);
 
 __attribute__((visibility("default"))) void* malloc(size_t size) {
-  for (volatile int i = 0; i < 2000; ++i) {
+  for (volatile int i = 0; i < 400; ++i) {
   }
   char* p = __libc_malloc(3 * size + 64);
   if (p != NULL) memset(p, 0, 3 * size + 64);
