@@ -44,6 +44,7 @@ struct BinState {
   uint16_t last;       // objects at the last tick
   uint8_t underflows;  // refills since the last tick
   uint8_t overflows;   // times it was full since the last growth or tick
+  uint8_t refills;     // since the bin's birth, as far as kSlowRefills
 
   void** base() const { return array + bottom; }
 };
