@@ -302,6 +302,16 @@ BinStats Arena::StatsOf(unsigned cls) {
   return {bin.counters, bin.slabs, bin.free_slots, bin.depot_count};
 }
 
+void Arena::SlabHistogram(unsigned cls, size_t (&count)[kBuckets + 1]) {
+  BinGuard guard(locks_[cls]);
+  const Bin& bin = bins_[cls];
+  count[0] = bin.slabs - bin.partial_slabs;
+  for (unsigned b = 0; b < kBuckets; ++b) {
+    count[1 + b] = 0;
+    for (const Extent* slab = bin.partial[b].front(); slab != nullptr; slab = slab->next) ++count[1 + b];
+  }
+}
+
 void Arena::Validate() {
   for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
     BinGuard guard(locks_[cls]);

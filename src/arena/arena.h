@@ -75,6 +75,8 @@ class Arena {
   void AgeDepots();
 
   BinStats StatsOf(unsigned cls);
+  // Slabs by free share: [0] full, [1 + b] those in bucket b. Walks the lists under the bin's lock.
+  void SlabHistogram(unsigned cls, size_t (&count)[kBuckets + 1]);
   void Validate();
   os::Lock& lock(unsigned cls) { return locks_[cls]; }
   bool BinInUse(unsigned cls) const { return (bins_in_use_.Relaxed() >> cls & 1) != 0; }
