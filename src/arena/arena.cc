@@ -247,23 +247,26 @@ FlushResult Arena::DrainDepots() {
     void* objects[kMaxBatch];
     unsigned n = 0;
     while (bad.misuse == Misuse::kNone && (n = TakeFromDepot(cls, objects, kMaxBatch)) != 0) bad = FlushToSlabs(cls, objects, n);
-    // The slab that was kept although it is empty.
-    Bin& bin = bins_[cls];
+  }
+  return bad;
+}
+
+void Arena::ReleaseEmptySlabs() {
+  for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
     if (!BinInUse(cls)) continue;
+    Bin& bin = bins_[cls];
     locks_[cls].Acquire(os::Rank::kBin);
     Extent* slab = bin.partial[kBuckets - 1].front();
-    if (slab != nullptr && slab->free_count == ShapeOf(cls).slots) {
+    while (slab != nullptr && slab->free_count != ShapeOf(cls).slots) slab = slab->next;
+    if (slab != nullptr) {
       Rebucket(bin, slab, kNoBucket);
       bin.free_slots -= slab->free_count;
       bin.slabs--;
       bin.counters.nslabs_freed++;
-    } else {
-      slab = nullptr;
     }
     locks_[cls].Release(os::Rank::kBin);
     if (slab != nullptr) ReleaseSlab(*backing_.heap, *backing_.map, *backing_.meta, slab);
   }
-  return bad;
 }
 
 void Arena::AgeDepots() {

@@ -69,8 +69,10 @@ class Arena {
   FlushResult Flush(unsigned cls, void** objects, unsigned n);
   // The same, past the depot: every object is checked.
   static FlushResult FlushToSlabs(unsigned cls, void** objects, unsigned n);
-  // Empties all depots into the slabs.
+  // Empties all depots into the slabs, of whatever arena.
   FlushResult DrainDepots();
+  // Gives back the slab that each bin keeps although it is empty. After the depots of all arenas are drained, no slab is left unused.
+  void ReleaseEmptySlabs();
   // Returns part of what lay unused in the depots since the last call.
   void AgeDepots();
 

@@ -62,6 +62,9 @@ size_t PurgeEverything() {
     const FlushResult bad = arena->DrainDepots();
     if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
   }
+  for (unsigned i = 0; i < g_arenas.count(); ++i) {
+    if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->ReleaseEmptySlabs();
+  }
   return g_extents.Purge(SIZE_MAX / 2);
 }
 

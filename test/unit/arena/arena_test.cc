@@ -135,6 +135,7 @@ TEST(ArenaTest, AnEmptiedBinGivesItsSlabsBack) {
   Arena* arena = FirstArena();
   const unsigned cls = SizeToClass(2000);
   arena->DrainDepots();
+  arena->ReleaseEmptySlabs();
   const size_t before = g_extents.Stats().used;
   std::vector<void*> all(2000);
   unsigned n = 0;
@@ -142,6 +143,7 @@ TEST(ArenaTest, AnEmptiedBinGivesItsSlabsBack) {
   EXPECT_GT(g_extents.Stats().used, before + all.size() * 2000);
   Arena::FlushToSlabs(cls, all.data(), n);
   arena->DrainDepots();
+  arena->ReleaseEmptySlabs();
   EXPECT_EQ(g_extents.Stats().used, before);
   EXPECT_EQ(arena->StatsOf(cls).slabs, 0u);
 }
