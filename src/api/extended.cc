@@ -16,21 +16,14 @@ constexpr int kCacheNone = 1;  // XMALLOCX_TCACHE_NONE: -1 + 2
 size_t AlignmentOf(int flags) { return size_t{1} << (flags & 63); }
 bool WithoutCache(int flags) { return (flags >> kCacheShift & kCacheMask) == kCacheNone; }
 
-void* WithoutCacheAllocate(unsigned cls) {
-  Arena* arena = g_arenas.Current();
-  void* p = nullptr;
-  return arena != nullptr && arena->Refill(cls, &p, 1) == 1 ? p : nullptr;
-}
-
 void* Allocate(size_t size, int flags) {
   const size_t alignment = AlignmentOf(flags);
   const bool zero = (flags & kZero) != 0;
   if (size > PTRDIFF_MAX) return nullptr;
   if (XALLOC_UNLIKELY(WithoutCache(flags))) {
-    OwnCache();  // the options are read
     const unsigned cls = AlignedSizeToClass(size, alignment);
     if (cls != 0) {
-      void* p = WithoutCacheAllocate(cls);
+      void* p = AllocateUncached(cls);
       return p != nullptr && zero ? memset(p, 0, size) : p;
     }
   }
@@ -41,9 +34,8 @@ void* Allocate(size_t size, int flags) {
 void Deallocate(void* p, int flags) {
   const unsigned code = XALLOC_UNLIKELY(WithoutCache(flags)) ? SlabCodeOf(p) : 0;
   if (XALLOC_LIKELY(code == 0)) return Free(p);
-  const size_t size = UsableSize(p, Act::kFree);
-  const FlushResult bad = Arena::FlushToSlabs(code / 2, &p, 1);
-  if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, p, size);
+  UsableSize(p, Act::kFree);  // reports what is no block at all
+  FreeUncached(code / 2, p);
 }
 
 void* Move(void* p, size_t old_size, size_t size, int flags) {

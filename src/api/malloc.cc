@@ -9,19 +9,20 @@
 namespace xalloc {
 namespace {
 
-XALLOC_COLD void* OutOfMemory() {
+XALLOC_COLD void* OutOfMemory(size_t size) {
+  if (g_options.xmalloc != 0) ReportOutOfMemory(size);
   errno = ENOMEM;
   return nullptr;
 }
 
 XALLOC_NOINLINE void* MallocSlowSettingErrno(size_t size) {
   void* p = MallocSlow(size);
-  return XALLOC_LIKELY(p != nullptr) ? p : OutOfMemory();
+  return XALLOC_LIKELY(p != nullptr) ? p : OutOfMemory(size);
 }
 
 void* Aligned(size_t alignment, size_t size) {
   void* p = MallocAligned(size, alignment, false);
-  return XALLOC_LIKELY(p != nullptr) ? p : OutOfMemory();
+  return XALLOC_LIKELY(p != nullptr) ? p : OutOfMemory(size);
 }
 
 XALLOC_COLD void* ReallocToZero(void* p) {
@@ -31,7 +32,7 @@ XALLOC_COLD void* ReallocToZero(void* p) {
       return nullptr;
     case ZeroRealloc::kAlloc: {
       void* moved = Realloc(p, 1);
-      return moved != nullptr ? moved : OutOfMemory();
+      return moved != nullptr ? moved : OutOfMemory(1);
     }
     case ZeroRealloc::kAbort:
       break;
@@ -61,21 +62,21 @@ XALLOC_EXPORT void free_aligned_sized(void* p, size_t, size_t) { Free(p); }
 
 XALLOC_EXPORT void* calloc(size_t count, size_t size) {
   size_t bytes = 0;
-  if (XALLOC_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return OutOfMemory();
+  if (XALLOC_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return OutOfMemory(SIZE_MAX);
   void* p = Calloc(bytes);
-  return XALLOC_LIKELY(p != nullptr) ? p : OutOfMemory();
+  return XALLOC_LIKELY(p != nullptr) ? p : OutOfMemory(bytes);
 }
 
 XALLOC_EXPORT void* realloc(void* p, size_t size) {
   if (p == nullptr) return malloc(size);
   if (XALLOC_UNLIKELY(size == 0)) return ReallocToZero(p);
   void* moved = Realloc(p, size);
-  return XALLOC_LIKELY(moved != nullptr) ? moved : OutOfMemory();
+  return XALLOC_LIKELY(moved != nullptr) ? moved : OutOfMemory(size);
 }
 
 XALLOC_EXPORT void* reallocarray(void* p, size_t count, size_t size) {
   size_t bytes = 0;
-  if (XALLOC_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return OutOfMemory();
+  if (XALLOC_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return OutOfMemory(SIZE_MAX);
   return realloc(p, bytes);
 }
 
@@ -90,7 +91,10 @@ XALLOC_EXPORT void* aligned_alloc(size_t alignment, size_t size) {
 XALLOC_EXPORT int posix_memalign(void** out, size_t alignment, size_t size) {
   if (XALLOC_UNLIKELY(!IsPowerOfTwo(alignment) || alignment % sizeof(void*) != 0)) return EINVAL;
   void* p = MallocAligned(size, alignment, false);
-  if (XALLOC_UNLIKELY(p == nullptr)) return ENOMEM;
+  if (XALLOC_UNLIKELY(p == nullptr)) {
+    if (g_options.xmalloc != 0) ReportOutOfMemory(size);
+    return ENOMEM;
+  }
   *out = p;
   return 0;
 }
@@ -108,7 +112,7 @@ XALLOC_EXPORT void* valloc(size_t size) { return Aligned(os::PageSize(), size); 
 
 XALLOC_EXPORT void* pvalloc(size_t size) {
   const size_t page = os::PageSize();
-  if (XALLOC_UNLIKELY(size > PTRDIFF_MAX)) return OutOfMemory();
+  if (XALLOC_UNLIKELY(size > PTRDIFF_MAX)) return OutOfMemory(size);
   return Aligned(page, Max(AlignUp(size, page), page));
 }
 

@@ -40,7 +40,8 @@ std::new_handler CurrentHandler() {
   return getter != nullptr ? getter() : nullptr;
 }
 
-[[noreturn]] void ThrowBadAlloc() {
+[[noreturn]] void ThrowBadAlloc(size_t size) {
+  if (g_options.xmalloc != 0) ReportOutOfMemory(size);
   using Thrower = void (*)();
   Thrower thrower = &std::__throw_bad_alloc;
   if (thrower == nullptr) thrower = reinterpret_cast<Thrower>(InCppRuntime("_ZSt17__throw_bad_allocv"));
@@ -63,7 +64,7 @@ XALLOC_NOINLINE void* NewSlow(size_t size) {
   void* p = MallocSlow(size);
   if (XALLOC_LIKELY(p != nullptr)) return p;
   p = TryHandlers(size, 0);
-  if (p == nullptr) ThrowBadAlloc();
+  if (p == nullptr) ThrowBadAlloc(size);
   return p;
 }
 
@@ -74,7 +75,7 @@ void* NewAligned(size_t size, std::align_val_t alignment) {
   void* p = MallocAligned(size, align, false);
   if (XALLOC_LIKELY(p != nullptr)) return p;
   p = TryHandlers(size, align);
-  if (p == nullptr) ThrowBadAlloc();
+  if (p == nullptr) ThrowBadAlloc(size);
   return p;
 }
 

@@ -17,6 +17,9 @@ using BinGuard = os::Guard<os::Rank::kBin>;
 // grow when a phase ends and its blocks never come back. What lies unused ages away.
 constexpr unsigned kDepotBatches = 4;
 constexpr size_t kDepotBytes = size_t{1} << 20;
+// harden:off: what is no live block is passed over, and lost if it was one.
+bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
+
 constexpr unsigned kReleaseAtOnce = 16;  // empty slabs collected before the lock is given up to release them
 }  // namespace
 
@@ -177,8 +180,9 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
   for (unsigned i = 0; i < n && bad.misuse == Misuse::kNone;) {
     Extent* slab = heap.Find(objects[i]);
     if (XALLOC_UNLIKELY(slab == nullptr || slab->kind != Extent::Kind::kSlab || slab->size_class != cls)) {
-      bad = NotInSlab(heap, objects[i], shape.slot_size);
-      break;
+      if (!Tolerated()) bad = NotInSlab(heap, objects[i], shape.slot_size);
+      ++i;
+      continue;
     }
     if (slab->arena != owner_index || empties == kReleaseAtOnce) {
       unlock();
@@ -194,10 +198,12 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
     i += put.count;
     bin.counters.ndalloc += put.count;
     bin.free_slots += put.count;
+    // Nothing went in: the slab may have been emptied by this very batch and be on its way out.
+    if (XALLOC_LIKELY(put.count != 0) && XALLOC_UNLIKELY(Settle(bin, slab, shape))) empty[empties++] = slab;
     if (XALLOC_UNLIKELY(put.result != PutResult::kOk)) {
-      // No Settle: the slab may have been emptied by this very batch and be on its way out.
-      bad = {put.result == PutResult::kDoubleFree ? Misuse::kDoubleFree : Misuse::kInterior, objects[i], shape.slot_size};
-    } else if (XALLOC_UNLIKELY(Settle(bin, slab, shape))) empty[empties++] = slab;
+      if (!Tolerated()) bad = {put.result == PutResult::kDoubleFree ? Misuse::kDoubleFree : Misuse::kInterior, objects[i], shape.slot_size};
+      ++i;
+    }
   }
   unlock();
   return bad;
@@ -338,7 +344,7 @@ void Arena::Validate() {
 Arena* ArenaTable::Current() {
   unsigned limit = kMaxArenas;
   if (g_options.narenas > 0) limit = static_cast<unsigned>(g_options.narenas);
-  const unsigned i = os::ConcurrencyId() % limit;
+  const unsigned i = (XALLOC_LIKELY(g_options.percpu_arena != 0) ? os::ConcurrencyId() : os::ThreadHash()) % limit;
   Arena* arena = arenas_[i].Acquire();
   if (XALLOC_LIKELY(arena != nullptr)) return arena;
   return Make(i);

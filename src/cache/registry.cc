@@ -62,9 +62,12 @@ ThreadCache* NewCache() {
   return cache;
 }
 
+// What must see every operation runs without caches: then each one is a slow path.
+bool WantsCache() { return g_options.tcache != 0 && g_options.thread_stats == 0 && g_options.junk == 0 && g_options.zero == 0; }
+
 XALLOC_COLD ThreadCache* StartThread() {
   if (!g_started.Acquire()) StartProcess();
-  if (g_options.tcache == 0) {
+  if (!WantsCache()) {
     t_local.state = ThreadState::kNone;
     return nullptr;
   }

@@ -21,6 +21,8 @@ constexpr MediumTable MakeMediumTable() {
 }
 constexpr MediumTable kMedium = MakeMediumTable();
 
+constexpr int kJunkByte = 0xa5, kFreedByte = 0x5a;  // as programs that look for them know from elsewhere
+
 bool Cacheable(unsigned cls) { return ClassSize(cls) <= static_cast<size_t>(g_options.tcache_max); }
 
 void Report(const FlushResult& bad) {
@@ -52,12 +54,24 @@ void NoteSlowEvent(ThreadCache* cache) {
   g_hooks.tick();
 }
 
+bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
+
+// What the options junk and zero want to see in fresh memory; `from`: what lies below is the program's already.
+void* Filled(void* p, size_t from, size_t to) {
+  if (XALLOC_LIKELY((g_options.junk & kJunkAlloc) == 0 && g_options.zero == 0) || p == nullptr || from >= to) return p;
+  memset(static_cast<char*>(p) + from, g_options.zero != 0 ? 0 : kJunkByte, to - from);
+  return p;
+}
+void FillFreed(void* p, size_t size) {
+  if (XALLOC_UNLIKELY((g_options.junk & kJunkFree) != 0)) memset(p, kFreedByte, size);
+}
+
 void* AllocateFromArena(unsigned cls) {
   // Aligned as its slot would be.
   if (Reporting()) return LastWordsAllocate(ClassSize(cls), ClassSize(cls) & -ClassSize(cls));
   Arena* arena = g_arenas.Current();
   void* p = nullptr;
-  return arena != nullptr && arena->Refill(cls, &p, 1) == 1 ? p : nullptr;
+  return arena != nullptr && arena->Refill(cls, &p, 1) == 1 ? Filled(p, 0, ClassSize(cls)) : nullptr;
 }
 
 XALLOC_NOINLINE void* AllocateMissed(unsigned cls) {
@@ -73,7 +87,8 @@ XALLOC_NOINLINE void* AllocateMissed(unsigned cls) {
 void* AllocateLarge(size_t size, size_t alignment, bool zero) {
   ThreadCache* cache = OwnCache();  // the options are read by now
   if (Reporting()) return LastWordsAllocate(size, alignment);
-  void* p = LargeAllocate(g_extents, size, alignment, zero);
+  void* p = LargeAllocate(g_extents, size, alignment, zero || g_options.zero != 0);
+  if (!zero && g_options.zero == 0) Filled(p, 0, size);
   if (cache != nullptr) NoteSlowEvent(cache);
   return p;
 }
@@ -82,7 +97,7 @@ void* AllocateLarge(size_t size, size_t alignment, bool zero) {
 Extent* FindBlock(const void* p, Act act) {
   Extent* block = g_extents.Find(p);
   if (XALLOC_LIKELY(block != nullptr && block->base == p)) return block;
-  if (LastWordsOwns(p)) return nullptr;
+  if (LastWordsOwns(p) || (act == Act::kFree && Tolerated())) return nullptr;
   if (block != nullptr && block->kind != Extent::Kind::kSlab) ReportMisuse(Misuse::kInterior, act, p, block->block.usable);
   // Inside a large block, perhaps: only its first granule leads to it. Look back for it.
   if (Extent* around = g_extents.FindAround(p); around != nullptr) ReportMisuse(Misuse::kInterior, act, p, around->block.usable);
@@ -93,6 +108,7 @@ void FreeBlock(void* p) {
   if (Reporting()) return;
   Extent* block = FindBlock(p, Act::kFree);
   if (XALLOC_UNLIKELY(block == nullptr)) return;
+  FillFreed(p, block->block.usable);
   LargeFree(g_extents, block);
   if (ThreadCache* cache = OwnCache(); cache != nullptr) NoteSlowEvent(cache);
 }
@@ -143,11 +159,15 @@ void FreeSlow(void* p) {
   if (p == nullptr) return;
   const unsigned code = SlabCodeOf(p);
   if (code == 0) return FreeBlock(p);
+  if (XALLOC_UNLIKELY(!IsAligned(p, 8)) && Tolerated()) return;
   const unsigned cls = CheckedClass(p, code, Act::kFree);
   ThreadCache* cache = OwnCache();
   if (Reporting()) return;
-  if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) return Report(Arena::FlushToSlabs(cls, &p, 1));
-  if (XALLOC_UNLIKELY(*cache->bins[cls].top == p)) ReportMisuse(Misuse::kDoubleFree, Act::kFree, p, ClassSize(cls));
+  if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) return FreeUncached(cls, p);
+  if (XALLOC_UNLIKELY(*cache->bins[cls].top == p)) {
+    if (Tolerated()) return;
+    ReportMisuse(Misuse::kDoubleFree, Act::kFree, p, ClassSize(cls));
+  }
   cache->lock.Acquire(os::Rank::kCache);
   const FlushResult bad = MakeRoomAndPush(cache, cls, p);
   cache->lock.Release(os::Rank::kCache);
@@ -157,6 +177,7 @@ void FreeSlow(void* p) {
 
 void FreeSizedSlow(void* p, size_t size) {
   if (p != nullptr && SizeIsWrong(p, size)) {
+    if (g_options.harden == static_cast<int64_t>(Harden::kFull)) ReportSizeMismatch(p, size, UsableSize(p, Act::kFree));
     if (ThreadCache* cache = OwnCache(); cache != nullptr) cache->size_mismatches++;
   }
   Free(p);
@@ -193,7 +214,8 @@ void* Realloc(void* p, size_t size) {
   if (code == 0) {
     Extent* block = FindBlock(p, Act::kRealloc);
     if (size > kMaxSmall && block != nullptr && !Reporting()) {
-      void* moved = LargeResize(g_extents, block, size);
+      const size_t before = block->block.usable;
+      void* moved = Filled(LargeResize(g_extents, block, size), before, size);
       if (ThreadCache* cache = OwnCache(); cache != nullptr) NoteSlowEvent(cache);
       return moved;
     }
@@ -228,6 +250,18 @@ size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
   const size_t new_size = block->block.usable;
   if (zero && new_size > old_size) memset(static_cast<char*>(p) + old_size, 0, new_size - old_size);
   return new_size;
+}
+
+void* AllocateUncached(unsigned cls) {
+  OwnCache();  // the options are read by now
+  return AllocateFromArena(cls);
+}
+
+void FreeUncached(unsigned cls, void* p) {
+  if (Extent* slab = (g_options.junk & kJunkFree) != 0 ? g_extents.Find(p) : nullptr; slab != nullptr && SlotIsOut(slab, p)) {
+    FillFreed(p, ClassSize(cls));
+  }
+  Report(Arena::FlushToSlabs(cls, &p, 1));
 }
 
 void FlushOwnCache(bool check) {

@@ -61,7 +61,8 @@ bool Grow(ThreadCache* cache, unsigned cls) {
 // Sends the `n` coldest objects, those at the bottom, to the arena.
 FlushResult FlushBottom(ThreadCache* cache, unsigned cls, unsigned n, bool check) {
   BinState& s = cache->state[cls];
-  Arena* arena = check ? nullptr : g_arenas.Current();
+  const bool past_depots = check || g_options.harden == static_cast<int64_t>(Harden::kFull);
+  Arena* arena = past_depots ? nullptr : g_arenas.Current();
   FlushResult bad;
   for (unsigned done = 0; done < n && bad.misuse == Misuse::kNone;) {
     const unsigned batch = Min<unsigned>(n - done, ShapeOf(cls).batch);

@@ -89,6 +89,19 @@ Text TextOf(Misuse what) {
   Die(line);
 }
 
+[[noreturn, gnu::cold]] void ReportSizeMismatch(const void* pointer, size_t given, size_t usable) {
+  Line line;
+  line << "xalloc: sized free of " << Hex{reinterpret_cast<uintptr_t>(pointer)} << " with size " << uint64_t{given} << " (" << uint64_t{usable}
+       << " bytes), see docs/errors.md#size-mismatch";
+  Die(line);
+}
+
+[[noreturn, gnu::cold]] void ReportOutOfMemory(size_t size) {
+  Line line;
+  line << "xalloc: out of memory for " << uint64_t{size} << " bytes, and xmalloc:true is set, see docs/errors.md#out-of-memory";
+  Die(line);
+}
+
 [[noreturn, gnu::cold]] void Panic(const char* text) {
   Line line;
   line << "xalloc: " << text;

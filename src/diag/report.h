@@ -21,6 +21,12 @@ enum class Misuse { kNone, kDoubleFree, kForeign, kInterior, kMisaligned, kUnall
 // Writes the line for `what` and aborts. `size`: bytes of the block's size class, where one is known.
 [[noreturn]] void ReportMisuse(Misuse what, Act act, const void* pointer, size_t size);
 
+// A sized free whose size cannot be the one that was asked for; only with harden:full.
+[[noreturn]] void ReportSizeMismatch(const void* pointer, size_t given, size_t usable);
+
+// xmalloc:true, and there is no memory for `size` bytes.
+[[noreturn]] void ReportOutOfMemory(size_t size);
+
 // Before anything is written: turns the calling thread to memory of its own (meta/last_words.h), away from all that a lock guards.
 // Lies above, in cache/reporting.cc.
 void BeginReport();

@@ -61,7 +61,9 @@ uint32_t ConcurrencyId() {
     const auto cpu = static_cast<int32_t>(Field(kCpuIdOffset));
     if (cpu >= 0) return Dense(static_cast<uint32_t>(cpu));
   }
-  return static_cast<uint32_t>((arch::ThreadPointer() >> 12) * 0x9E3779B1u) >> 28;
+  return ThreadHash();
 }
+
+uint32_t ThreadHash() { return static_cast<uint32_t>((arch::ThreadPointer() >> 12) * 0x9E3779B1u) >> 28; }
 
 }  // namespace xalloc::os

@@ -11,4 +11,7 @@ namespace xalloc::os {
 // Only a hint: the thread may move at any time. Never index by a raw CPU number.
 uint32_t ConcurrencyId();
 
+// The same number for all calls of one thread, spread over threads.
+uint32_t ThreadHash();
+
 }  // namespace xalloc::os

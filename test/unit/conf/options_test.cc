@@ -31,11 +31,36 @@ TEST(Options, LaterPairsWinAndUnitsWork) {
 
 TEST(Options, RefusedPairsAreNamedAndSkipped) {
   Options o;
-  EXPECT_EQ(Complaint("tcache:maybe", o), "xalloc: option tcache:maybe is out of range (true, false), skipped; see docs/errors.md#option\n");
+  EXPECT_EQ(Complaint("tcache:maybe", o), "xalloc: option tcache:maybe has a bad value (allowed: false, true), skipped; see docs/errors.md#option\n");
   EXPECT_EQ(Complaint("nonsense:1", o), "xalloc: option nonsense:1 is unknown, skipped; see docs/errors.md#option\n");
-  EXPECT_EQ(Complaint("narenas:65", o), "xalloc: option narenas:65 is out of range (auto, a count; 1 to 64), skipped; see docs/errors.md#option\n");
+  EXPECT_EQ(Complaint("narenas:65", o), "xalloc: option narenas:65 has a bad value (allowed: auto, a number, 1 to 64), skipped; see docs/errors.md#option\n");
   EXPECT_EQ(o.tcache, 1);
   EXPECT_EQ(o.narenas, 0);
+}
+
+TEST(Options, AnUnknownKeyIsAnsweredWithTheNearestOne) {
+  Options o;
+  EXPECT_EQ(Complaint("dirty_decay:1", o),
+            "xalloc: option dirty_decay:1 is unknown (did you mean dirty_decay_ms?), skipped; see docs/errors.md#option\n");
+  EXPECT_EQ(Complaint("narena:1", o), "xalloc: option narena:1 is unknown (did you mean narenas?), skipped; see docs/errors.md#option\n");
+  EXPECT_EQ(Complaint("zero", o), "xalloc: option zero has a bad value (allowed: false, true), skipped; see docs/errors.md#option\n");
+}
+
+TEST(Options, EveryWordOfTheTableIsUnderstoodAndNoOther) {
+  Options o;
+  EXPECT_EQ(ParseOptions("junk:alloc,harden:full,percpu_arena:disabled,thread_stats:exact,xmalloc:true,zero:true,abort:true", o), 0u);
+  EXPECT_EQ(o.junk, kJunkAlloc);
+  EXPECT_EQ(o.harden, static_cast<int64_t>(Harden::kFull));
+  EXPECT_EQ(o.percpu_arena, 0);
+  EXPECT_EQ(o.thread_stats, 1);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(ParseOptions("junk:2,harden:0,tcache:1,dirty_decay_ms:5s,tcache_max:16T,narenas:0x4,zero:", o), 7u);
+  testing::internal::GetCapturedStderr();
+}
+
+TEST(Options, KeysOfJemallocWithoutUseHereAreAccepted) {
+  Options o;
+  EXPECT_EQ(ParseOptions("lg_extent_max_active_fit:6,mutex_max_spin:100,utrace:true", o), 0u);
 }
 
 TEST(Options, AnyBytesAreSurvived) {
