@@ -23,7 +23,7 @@ void* Allocate(size_t size, int flags) {
   if (XALLOC_UNLIKELY(WithoutCache(flags))) {
     const unsigned cls = AlignedSizeToClass(size, alignment);
     if (cls != 0) {
-      void* p = AllocateUncached(cls);
+      void* p = AllocateUncached(size, cls);
       return p != nullptr && zero ? memset(p, 0, size) : p;
     }
   }

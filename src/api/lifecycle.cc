@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "cache/fast_path.h"
+#include "os/sanitizer.h"
 #include "os/system.h"
 #include "stats/stats.h"
 
@@ -57,7 +58,12 @@ void AfterForkInChild() {
   ForgetOtherCaches();
 }
 
-[[gnu::constructor]] void OnLoad() { pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild); }
+[[gnu::constructor]] void OnLoad() {
+  pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild);
+  if (!os::SanitizerPresent()) return;
+  constexpr char kText[] = "xalloc: a sanitizer is in charge of memory here, stepping aside\n";
+  os::WriteAll(2, kText, sizeof kText - 1);
+}
 
 // Last of all destructors (we are initialised first): what the main thread freed is checked once more, then the numbers.
 [[gnu::destructor]] void OnExit() {

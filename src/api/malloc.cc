@@ -50,6 +50,10 @@ extern const char g_lifecycle;
 
 using namespace xalloc;
 
+// Read by cache/registry.cc.
+extern "C" [[gnu::visibility("hidden")]] const char xalloc_replaces_malloc;
+constinit const char xalloc_replaces_malloc = 0;
+
 XALLOC_EXPORT XALLOC_HOT void* malloc(size_t size) { return AllocateOr<MallocSlowSettingErrno>(size); }
 
 XALLOC_EXPORT XALLOC_HOT void free(void* p) { Free(p); }

@@ -42,7 +42,7 @@ size_t GoodSize(size_t size, size_t alignment);
 // In place only: tries `most`, at least `least`; the usable size afterwards.
 size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero);
 // Past any thread cache: one slot of `cls`, straight from and to the arena; checked at once.
-void* AllocateUncached(unsigned cls);
+void* AllocateUncached(size_t size, unsigned cls);
 void FreeUncached(unsigned cls, void* p);
 // Flushes the calling thread's cache, past the depots when `check`.
 void FlushOwnCache(bool check);

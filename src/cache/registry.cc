@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "cache/thread_cache.h"
+#include "os/sanitizer.h"
 #include "os/system.h"
 
 // Options that the program compiles in: its own definition wins over this one.
 extern "C" {
 [[gnu::weak, gnu::visibility("default")]] const char* xmalloc_conf = nullptr;
+// Defined where malloc is. The core alone, as unit tests and the fuzzer link it, is what a sanitizer is to look at: it never yields.
+[[gnu::weak, gnu::visibility("hidden")]] extern const char xalloc_replaces_malloc;
 }
 
 namespace xalloc {
@@ -66,6 +69,10 @@ ThreadCache* NewCache() {
 bool WantsCache() { return g_options.tcache != 0 && g_options.thread_stats == 0 && g_options.junk == 0 && g_options.zero == 0; }
 
 XALLOC_COLD ThreadCache* StartThread() {
+  if (&xalloc_replaces_malloc != nullptr && os::SanitizerPresent()) {
+    t_local.state = ThreadState::kAside;
+    return nullptr;
+  }
   if (!g_started.Acquire()) StartProcess();
   if (!WantsCache()) {
     t_local.state = ThreadState::kNone;

@@ -6,6 +6,7 @@
 #include "cache/hooks.h"
 #include "extent/large.h"
 #include "meta/last_words.h"
+#include "os/sanitizer.h"
 #include "os/system.h"
 
 namespace xalloc {
@@ -66,17 +67,18 @@ void FillFreed(void* p, size_t size) {
   if (XALLOC_UNLIKELY((g_options.junk & kJunkFree) != 0)) memset(p, kFreedByte, size);
 }
 
-void* AllocateFromArena(unsigned cls) {
+void* AllocateFromArena(size_t size, unsigned cls) {
   // Aligned as its slot would be.
   if (Reporting()) return LastWordsAllocate(ClassSize(cls), ClassSize(cls) & -ClassSize(cls));
+  if (SteppedAside()) return os::SanitizerAllocate(size, 1);
   Arena* arena = g_arenas.Current();
   void* p = nullptr;
   return arena != nullptr && arena->Refill(cls, &p, 1) == 1 ? Filled(p, 0, ClassSize(cls)) : nullptr;
 }
 
-XALLOC_NOINLINE void* AllocateMissed(unsigned cls) {
+XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
   ThreadCache* cache = OwnCache();
-  if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) return AllocateFromArena(cls);
+  if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) return AllocateFromArena(size, cls);
   cache->lock.Acquire(os::Rank::kCache);
   void* p = RefillAndPop(cache, cls);
   cache->lock.Release(os::Rank::kCache);
@@ -84,20 +86,33 @@ XALLOC_NOINLINE void* AllocateMissed(unsigned cls) {
   return p;
 }
 
+XALLOC_COLD void* HandOver(size_t size, size_t alignment, bool zero) {
+  if (size > PTRDIFF_MAX) return nullptr;
+  void* p = os::SanitizerAllocate(size, alignment);
+  return zero && p != nullptr ? memset(p, 0, size) : p;
+}
+
 void* AllocateLarge(size_t size, size_t alignment, bool zero) {
   ThreadCache* cache = OwnCache();  // the options are read by now
   if (Reporting()) return LastWordsAllocate(size, alignment);
+  if (SteppedAside()) return HandOver(size, alignment, zero);
   void* p = LargeAllocate(g_extents, size, alignment, zero || g_options.zero != 0);
   if (!zero && g_options.zero == 0) Filled(p, 0, size);
   if (cache != nullptr) NoteSlowEvent(cache);
   return p;
 }
 
-// What p is, when the window map says "not small". Null: a block of the last words.
+bool IsElsewhere(const void* p) { return LastWordsOwns(p) || (OwnCache() == nullptr && SteppedAside()); }
+size_t UsableSizeElsewhere(const void* p) { return LastWordsOwns(p) ? LastWordsSize(p) : os::SanitizerUsableSize(p); }
+XALLOC_COLD void FreeElsewhere(void* p) {
+  if (!LastWordsOwns(p) && SteppedAside()) os::SanitizerFree(p);
+}
+
+// What p is, when the window map says "not small". Null: a block from elsewhere, the last words or a sanitizer.
 Extent* FindBlock(const void* p, Act act) {
   Extent* block = g_extents.Find(p);
   if (XALLOC_LIKELY(block != nullptr && block->base == p)) return block;
-  if (LastWordsOwns(p) || (act == Act::kFree && Tolerated())) return nullptr;
+  if (IsElsewhere(p) || (act == Act::kFree && Tolerated())) return nullptr;
   if (block != nullptr && block->kind != Extent::Kind::kSlab) ReportMisuse(Misuse::kInterior, act, p, block->block.usable);
   // Inside a large block, perhaps: only its first granule leads to it. Look back for it.
   if (Extent* around = g_extents.FindAround(p); around != nullptr) ReportMisuse(Misuse::kInterior, act, p, around->block.usable);
@@ -107,7 +122,7 @@ Extent* FindBlock(const void* p, Act act) {
 void FreeBlock(void* p) {
   if (Reporting()) return;
   Extent* block = FindBlock(p, Act::kFree);
-  if (XALLOC_UNLIKELY(block == nullptr)) return;
+  if (XALLOC_UNLIKELY(block == nullptr)) return FreeElsewhere(p);
   FillFreed(p, block->block.usable);
   LargeFree(g_extents, block);
   if (ThreadCache* cache = OwnCache(); cache != nullptr) NoteSlowEvent(cache);
@@ -152,7 +167,7 @@ void* MallocSlow(size_t size) {
   } else {
     return AllocateLarge(size, 1, false);
   }
-  return AllocateMissed(code / 2);
+  return AllocateMissed(size, code / 2);
 }
 
 void FreeSlow(void* p) {
@@ -187,6 +202,11 @@ void* MallocAligned(size_t size, size_t alignment, bool zero) {
   const unsigned cls = AlignedSizeToClass(size, alignment);
   if (cls == 0) return AllocateLarge(Max(size, size_t{1}), alignment, zero);
   void* p = Malloc(ClassSize(cls));
+  if (XALLOC_UNLIKELY(!IsAligned(p, alignment))) {
+    // Not from a slab, but a sanitizer's.
+    os::SanitizerFree(p);
+    return HandOver(size, alignment, zero);
+  }
   if (zero && p != nullptr) memset(p, 0, size);
   return p;
 }
@@ -201,7 +221,7 @@ size_t UsableSize(const void* p, Act act) {
   const unsigned code = SlabCodeOf(p);
   if (XALLOC_LIKELY(code != 0)) return ClassSize(CheckedClass(p, code, act));
   const Extent* block = FindBlock(p, act);
-  return block != nullptr ? block->block.usable : LastWordsSize(p);
+  return block != nullptr ? block->block.usable : UsableSizeElsewhere(p);
 }
 
 size_t GoodSize(size_t size, size_t alignment) {
@@ -252,9 +272,9 @@ size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
   return new_size;
 }
 
-void* AllocateUncached(unsigned cls) {
+void* AllocateUncached(size_t size, unsigned cls) {
   OwnCache();  // the options are read by now
-  return AllocateFromArena(cls);
+  return AllocateFromArena(size, cls);
 }
 
 void FreeUncached(unsigned cls, void* p) {

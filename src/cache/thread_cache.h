@@ -68,6 +68,7 @@ enum class ThreadState : uint8_t {
   kNew,   // no cache yet: the next slow path makes one
   kLive,  // has one
   kNone,  // has none and gets none: after its end, or with tcache:false
+  kAside,  // has none: a sanitizer is in charge, and everything is handed to it (os/sanitizer.h)
   kReporting,  // has reported a misuse: everything it allocates comes from the last words, what it frees is left alone
 };
 
@@ -79,6 +80,7 @@ struct ThreadLocal {
 // constinit on the declaration too: else every access asks whether it must be constructed first.
 extern constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]];
 
+XALLOC_INLINE bool SteppedAside() { return XALLOC_UNLIKELY(t_local.state == ThreadState::kAside); }
 XALLOC_INLINE bool Reporting() { return XALLOC_UNLIKELY(t_local.state == ThreadState::kReporting); }
 
 // The calling thread's cache; made if the thread has none yet. Null: go straight to the arena.
