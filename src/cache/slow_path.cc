@@ -202,8 +202,7 @@ void* MallocAligned(size_t size, size_t alignment, bool zero) {
   const unsigned cls = AlignedSizeToClass(size, alignment);
   if (cls == 0) return AllocateLarge(Max(size, size_t{1}), alignment, zero);
   void* p = Malloc(ClassSize(cls));
-  if (XALLOC_UNLIKELY(!IsAligned(p, alignment))) {
-    // Not from a slab, but a sanitizer's.
+  if (SteppedAside() && !IsAligned(p, alignment)) {
     os::SanitizerFree(p);
     return HandOver(size, alignment, zero);
   }

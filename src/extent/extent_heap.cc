@@ -278,13 +278,14 @@ ExtentStats ExtentHeap::Stats() {
   return s;
 }
 
-void ExtentHeap::Validate() {
+void ExtentHeap::Validate(bool alone) {
   os::Guard<os::Rank::kExtents> guard(lock_);
-  size_t dirty = 0;
+  size_t dirty = 0, taken = 0;
   for (Region* r = regions_; r != nullptr; r = r->next) {
     for (unsigned i = 0; i < r->next_fresh; ++i) {
       const Hugepage& h = r->pages[i];
       dirty += h.dirty.Count();
+      taken += h.committed - h.free.Count();
       if ((h.dirty & h.free).Count() != h.dirty.Count()) Panic("broken invariant: hugepage I1");
       if (h.longest != h.free.LongestRun()) Panic("broken invariant: hugepage I3");
       for (unsigned g = 0; g < kGranulesPerHugepage; ++g) {
@@ -299,6 +300,7 @@ void ExtentHeap::Validate() {
     }
   }
   if (dirty != dirty_) Panic("broken invariant: dirty granules");
+  if (taken < used_ || (alone && taken != used_)) Panic("broken invariant: granules in nobody's hands");
 }
 
 }  // namespace xalloc

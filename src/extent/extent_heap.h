@@ -68,8 +68,9 @@ class ExtentHeap {
   os::Lock& grow_lock() { return grow_lock_; }
   const os::PageOps& pages() const { return pages_; }
 
-  // Checks every invariant; panics on the first that is broken. Debug builds and tests.
-  void Validate();
+  // Checks every invariant; panics on the first that is broken. Debug builds and tests. `alone`: no other thread grows or purges, so
+  // that what is not free is in use.
+  void Validate(bool alone = false);
 
   static constexpr size_t kMaxGranules = 4096;  // 64 MiB: above, a mapping of its own
 

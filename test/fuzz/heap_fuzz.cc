@@ -151,7 +151,7 @@ void Validate() {
   for (unsigned i = 0; i < g_arenas.count(); ++i) {
     if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->Validate();
   }
-  g_extents.Validate();
+  g_extents.Validate(true);
 }
 
 void Finish(Machine& m) {

@@ -11,7 +11,7 @@ code=0
 # The option parser says much on stderr; the fuzzer keeps its own copy of that descriptor.
 mask=0
 case $target in *options) mask=2 ;; esac
-"$target" "$new" "$corpus" -max_total_time="$seconds" -max_len=1024 -rss_limit_mb=4096 -timeout=30 -print_final_stats=1 -close_fd_mask=$mask -verbosity=1 >"$log" 2>&1 || code=$?
+"$target" "$new" "$corpus" -max_total_time="$seconds" -max_len=1024 -len_control=20 -rss_limit_mb=4096 -timeout=30 -print_final_stats=1 -close_fd_mask=$mask -verbosity=1 >"$log" 2>&1 || code=$?
 if [ "$code" -ne 0 ] || ! grep -qE '^stat::number_of_executed_units: +[1-9][0-9]{2,}' "$log"; then
   echo "exit $code"
   tail -60 "$log"
