@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
   const bool scratch = arguments.Count("scratch", 0) != 0;
   if (threads > kMost) bench::Fail("too many threads");
   g_size = arguments.Count("size", 8);
-  g_turns = arguments.Scaled(20000);
+  g_turns = arguments.Scaled(16000);
   arguments.Done();
 
   pthread_t thread[kMost];

@@ -2,7 +2,7 @@
 // A store that saves itself by forking: what the allocator writes beside the data is copied by both sides.
 // After the background save of Redis and the prefork servers; the question is the one of "copy-on-write friendly" collectors.
 //
-// 36 MB of small blocks; three times: fork, the child walks all of it as a save would, with a buffer per block that it frees again,
+// 24 MB of small blocks; three times: fork, the child walks all of it as a save would, with a buffer per block that it frees again,
 // while the parent replaces a part of the blocks. Figure: MiB of both processes together when both are done (proportional set size:
 // a shared page counts once), the largest of the three. The peak that is measured from outside is that of the larger process.
 // Arguments: scale.
@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr size_t kBlocks = 150000, kForks = 3;
+constexpr size_t kBlocks = 100000, kForks = 3;
 struct Block {
   uint32_t size, number;
 };

@@ -2,7 +2,10 @@
 /* machine warm <MiB>: touches that much memory in huge pages and gives it back by ending. Whoever runs next finds the same state,
  *   whether or not the one before used huge pages: in a fixed order the follower of a user of huge pages inherits warm ones.
  * machine fault <MiB>: nanoseconds that the first touch of a fresh small page costs, the median of the 4 MiB pieces of that much
- *   memory, and their quartiles. Huge pages are refused for it. */
+ *   memory, and their quartiles. Huge pages are refused for it.
+ * machine pace <MiB>: nanoseconds of one step of arithmetic and of one dependent load within that much memory, for some milliseconds:
+ *   how fast the machine is right now. In a virtual machine neighbours slow it down without a trace in any counter. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +66,30 @@ static int fault(size_t mib) {
   return 0;
 }
 
+static int pace(size_t mib) {
+  const size_t count = (mib << 20) / sizeof(uint32_t);
+  enum { kSteps = 2000000, kLoads = 200000 };
+  uint32_t* next = (uint32_t*)map(mib << 20, MADV_HUGEPAGE);
+  if (count == 0) return 2;
+  /* A walk over all of it: an odd multiplier with 1 mod 4 and an odd increment make one cycle of a power-of-two count. */
+  for (size_t i = 0; i < count; ++i) next[i] = (uint32_t)((i * 1664525 + 1013904223) % count);
+  double begin = now_ns();
+  volatile uint64_t x = 1;
+  for (int i = 0; i < kSteps; ++i) x = x * 3 + 1;
+  double middle = now_ns();
+  uint32_t at = 0;
+  for (int i = 0; i < kLoads; ++i) at = next[at];
+  double end = now_ns();
+  x = at;
+  printf("arithmetic=%.3f memory=%.3f\n", (middle - begin) / kSteps, (end - middle) / kLoads);
+  return 0;
+}
+
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   size_t mib = strtoul(argv[2], NULL, 10);
   if (strcmp(argv[1], "warm") == 0) return warm(mib);
   if (strcmp(argv[1], "fault") == 0) return fault(mib);
+  if (strcmp(argv[1], "pace") == 0) return pace(mib);
   return 2;
 }

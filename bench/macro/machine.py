@@ -10,6 +10,7 @@ import time
 
 TICK = os.sysconf("SC_CLK_TCK")
 QUIET_SHARE = 0.10  # of one core: what others may use before a run counts as disturbed
+SLOW = 1.2  # times the usual pace
 QUIET_SLACK = 0.03  # seconds: the kernel counts in ticks
 
 
@@ -70,6 +71,31 @@ class Meter:
         return others, others > QUIET_SHARE * elapsed + QUIET_SLACK
 
 
+class Pace:
+    """How fast the machine is right now, arithmetic and memory apart. In a virtual machine neighbours slow both down, for seconds or
+    minutes, and no counter of the guest shows it."""
+    MIB = 16
+
+    def __init__(self, tools):
+        self.tools, self.all = tools, []
+
+    def measure(self):
+        out = subprocess.run([self.tools.machine, "pace", str(self.MIB)], capture_output=True, text=True, check=True).stdout
+        self.all.append({k: float(v) for k, v in (pair.split("=") for pair in out.split())})
+        return self.all[-1]
+
+    def slowness(self, values):
+        """How many times slower than usual in this session, by the worse of the two."""
+        return max(value / statistics.median(p[name] for p in self.all) for name, value in values.items())
+
+    def summary(self):
+        found = {}
+        for name in self.all[0] if self.all else ():
+            values = [p[name] for p in self.all]
+            found[name] = {"median": statistics.median(values), "low": min(values), "high": max(values)}
+        return found
+
+
 def wait_until_idle(patience):
     """Waits until others use less than the quiet share of a core for half a second. Returns whether that came to be."""
     begin, told = time.monotonic(), False
@@ -80,7 +106,7 @@ def wait_until_idle(patience):
         if not busy:
             return True
         if time.monotonic() - begin > patience:
-            say(f"the machine stays busy ({others / 0.5:.0%} of a core by others) after {patience:.0f} s: measuring all the same, marked as disturbed")
+            say(f"the machine stays busy ({others / 0.5:.0%} of a core by others) after {patience:.0f} s: measuring all the same")
             return False
         if not told:
             say(f"the machine is busy ({others / 0.5:.0%} of a core by others): waiting")
@@ -128,10 +154,12 @@ def read(path):
 
 def describe(build):
     """What the reader of a figure must know of where it came from."""
-    cpu = next((line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")), platform.machine())
-    memory = next((int(line.split()[1]) for line in read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), 0)
-    cache = read(os.path.join(build, "CMakeCache.txt"))
-    build_type = next((line.split("=", 1)[1] for line in cache.splitlines() if line.startswith("CMAKE_BUILD_TYPE:")), "unknown")
+    def value(path, name, separator, otherwise):
+        return next((line.split(separator, 1)[1].strip() for line in read(path).splitlines() if line.startswith(name)), otherwise)
+
+    cpu = value("/proc/cpuinfo", "model name", ":", platform.machine())
+    memory = int(value("/proc/meminfo", "MemTotal", ":", "0 kB").split()[0])
+    build_type = value(os.path.join(build, "CMakeCache.txt"), "CMAKE_BUILD_TYPE:", "=", "unknown")
     here = os.path.dirname(os.path.abspath(__file__))
 
     def git(*words):
@@ -141,6 +169,6 @@ def describe(build):
         "cpu": cpu, "cores": len(os.sched_getaffinity(0)), "memory_mib": memory // 1024, "kernel": platform.release(),
         "architecture": platform.machine(), "page_size": os.sysconf("SC_PAGE_SIZE"), "libc": " ".join(platform.libc_ver()),
         "transparent_hugepage": read("/sys/kernel/mm/transparent_hugepage/enabled"),
-        "commit": git("rev-parse", "--short", "HEAD"), "modified": bool(git("status", "--porcelain", "--", "../../src", "../../include")),
-        "build_type": build_type, "date": time.strftime("%Y-%m-%d"),
+        "commit": git("rev-parse", "--short", "HEAD"),
+        "modified": bool(git("status", "--porcelain", "--", "../../src", "../../include")), "build_type": build_type, "date": time.strftime("%Y-%m-%d"),
     }

@@ -10,10 +10,10 @@ from machine import say
 from programs import GROWTH
 
 TEXTS = {
-    "benchmarks": ("Benchmarks", "Whole programs under each allocator: time, peak resident size, page faults. `bench/README.md` says what each program is "
-                                 "after and how to read the tables. This file is written by `bench/macro/compare`."),
-    "micro": ("Single operations", "The benchmarks of `bench/micro`: nanoseconds of one operation. This file is written by `bench/macro/compare --micro`."),
-    "growth": ("Growth", "What one operation costs as a program grows. This file is written by `bench/macro/compare --growth`."),
+    "benchmarks": ("Benchmarks", "Whole programs under each allocator: time, peak resident size, page faults. `bench/README.md` says "
+                                 "what each program is after and how to read the tables. Written by `bench/macro/compare`."),
+    "micro": ("Single operations", "The benchmarks of `bench/micro`: nanoseconds of one operation. Written by `bench/macro/compare --micro`."),
+    "growth": ("Growth", "What one operation costs as a program grows. Written by `bench/macro/compare --growth`."),
     "command": ("A command", "Written by `bench/macro/compare -- COMMAND`."),
 }
 
@@ -42,6 +42,7 @@ def _plots(result, kind):
             title = f"{report.TITLES[metric]} relative to {BASE} (lower is better)"
             plots[title] = (metric, plot.dots(title, rows, result["names"]))
     means = {n: (f["base"]["time"], f["base"]["rss"]) for n, f in result["field"].items()}
+    means["envelope"] = (result["envelope"]["time"], result["envelope"]["rss"])
     if any(x and y for x, y in means.values()):
         title = f"Time and memory relative to {BASE} (geometric means)"
         plots[title] = ("field", plot.plane(title, means, "time", "peak resident size"))

@@ -57,7 +57,7 @@ uint64_t GrowingArray() {
 
 int main(int argc, char** argv) {
   bench::Arguments arguments(argc, argv);
-  const size_t cycles = arguments.Scaled(8);
+  const size_t cycles = arguments.Scaled(5);
   arguments.Done();
   constexpr size_t kSmallest = 16, kRanges[][2] = {{kSmallest, 128}, {1 << 10, 8 << 10}, {64 << 10, 2 << 20}, {kSmallest, 512}};
   bench::Random random(1);

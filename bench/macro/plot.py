@@ -9,8 +9,8 @@ FONT = 'font-family="sans-serif" font-size="12"'
 
 class Canvas:
     def __init__(self, width, height, title):
-        self.parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" {FONT}>',
-                      f'<rect width="{width}" height="{height}" fill="white"/>', f"<title>{escape(title)}</title>"]
+        self.parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" {FONT}>', f'<rect width="{width}" height="{height}" fill="white"/>',
+                      f"<title>{escape(title)}</title>"]
         self.text(width / 2, 18, title, "middle", bold=True)
 
     def text(self, x, y, text, anchor="start", bold=False, colour="#222"):
@@ -21,7 +21,8 @@ class Canvas:
         self.parts.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width}"/>')
 
     def dot(self, x, y, colour, label, radius=4):
-        self.parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}" fill-opacity="0.85"><title>{escape(label)}</title></circle>')
+        self.parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}" fill-opacity="0.85">'
+                          f"<title>{escape(label)}</title></circle>")
 
     def path(self, points, colour):
         steps = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -50,8 +51,11 @@ def scale(values, low, high):
 
     steps = (1, 2, 5) if top / bottom < 1000 else (1,)
     marks = [m * 10.0 ** e for e in range(-9, 13) for m in steps if bottom <= m * 10.0 ** e <= top]
-    if len(marks) < 3:
-        marks = [m / 10 * 10.0 ** e for e in range(-3, 4) for m in range(10, 100) if bottom <= m / 10 * 10.0 ** e <= top and m % 2 == 0][:12]
+    if len(marks) < 4:  # less than a decade: evenly spaced values, the coarsest of which there are at least four
+        for step in (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01):
+            marks = [i * step for i in range(1, 1000) if bottom <= i * step <= top]
+            if len(marks) >= 4:
+                break
     return place, marks
 
 

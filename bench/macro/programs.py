@@ -78,8 +78,8 @@ GROWTH = {
 
 def growth(context):
     program = context.tools.program("growth")
-    return [Program(f"{curve}={x}", [program, f"scale={context.scale}", f"{curve}={x}", *fixed.split()], suite="growth", time_figure="per_replacement",
-                    unit="ns", x=x) for curve, (_, points, fixed) in GROWTH.items() for x in points]
+    return [Program(f"{curve}={x}", [program, f"scale={context.scale}", f"{curve}={x}", *fixed.split()], suite="growth",
+                    time_figure="per_replacement", unit="ns", x=x) for curve, (_, points, fixed) in GROWTH.items() for x in points]
 
 
 class Micro(Program):
@@ -100,8 +100,10 @@ class Micro(Program):
 def micro(context, pattern):
     program = context.tools.build + "/bench/xalloc_micro"
     try:
-        listing = subprocess.run([program, "--benchmark_list_tests=true", f"--benchmark_filter={pattern}"], capture_output=True, text=True, check=True)
+        listing = subprocess.run([program, "--benchmark_list_tests=true", f"--benchmark_filter={pattern}"], capture_output=True, text=True,
+                                 check=True)
     except (OSError, subprocess.CalledProcessError) as problem:
         raise SystemExit(f"compare: {problem}") from problem
-    return [Micro(name, [program, f"--benchmark_filter=^{name}$", f"--benchmark_min_time={0.05 * context.scale}", "--benchmark_format=json"],
-                  suite="micro", time_figure="per_operation", sized=False, checked=False, unit="ns") for name in listing.stdout.split()]
+    words = [f"--benchmark_min_time={0.05 * context.scale}", "--benchmark_format=json"]
+    return [Micro(name, [program, f"--benchmark_filter=^{name}$", *words], suite="micro", time_figure="per_operation", sized=False,
+                  checked=False, unit="ns") for name in listing.stdout.split()]

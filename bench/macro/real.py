@@ -30,8 +30,8 @@ class Real(Program):
 def _records(count):
     generator = random.Random(1)
     for i in range(count):
-        yield {"id": i, "name": f"name {generator.randrange(10000)}", "values": [generator.randrange(1 << 20) for _ in range(generator.randrange(8))],
-               "note": "n" * generator.randrange(80)}
+        yield {"id": i, "name": f"name {generator.randrange(10000)}",
+               "values": [generator.randrange(1 << 20) for _ in range(generator.randrange(8))], "note": "n" * generator.randrange(80)}
 
 
 def _json(work):
@@ -62,15 +62,18 @@ class Compiler(Real):
         self.argv = [found, "-quiet", "-std=c++20", "-O1", "-fpreprocessed", unit, "-o", "/dev/null"]
 
 
+JQ = "map({id, name, sum: (.values | add), upper: (.note | ascii_upcase)}) | group_by(.name) | map({(.[0].name): map(.sum)})"
+
+
 def programs():
     return [
         Compiler("gcc", "g++", ["g++"]),
         Real("sqlite3", "sqlite3", ["sqlite3", "-batch", "-bail", ":memory:"], stdin=os.path.join(HERE, "work.sql")),
-        Real("python3", "python3", ["python3", "-I", "-B", "-S", os.path.join(HERE, "work.py")], env={"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}),
+        Real("python3", "python3", ["python3", "-B", "-S", os.path.join(HERE, "work.py")],
+             env={"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}),
         Real("perl", "perl", ["perl", os.path.join(HERE, "work.pl")], env={"PERL_HASH_SEED": "0", "PERL_PERTURB_KEYS": "0"}),
         Real("lua", "lua5.4", ["lua5.4", os.path.join(HERE, "work.lua")]),
-        Real("jq", "jq", ["jq", "-c", "map({id, name, sum: (.values | add), upper: (.note | ascii_upcase)}) | group_by(.name) | map({(.[0].name): map(.sum)})",
-                          "WORK/input.json"], _json),
+        Real("jq", "jq", ["jq", "-c", JQ, "WORK/input.json"], _json),
         Real("xmllint", "libxml2-utils", ["xmllint", "--noout", "--xpath", "count(//value)", "WORK/input.xml"], _xml),
         Redis(),
         Postgres(),

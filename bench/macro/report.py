@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The tables, as Markdown that is aligned enough to be read in a terminal."""
+import os
+
 from allocators import AGAIN, BASE
 from summary import FAULT_PRICE
 
-TITLES = {"time": "Time", "priced": f"Time with a page fault at {FAULT_PRICE} us", "rss": "Peak resident size", "cpu": "CPU time", "faults": "Minor faults"}
+TITLES = {"time": "Time", "priced": f"Time with a page fault at {FAULT_PRICE} us", "rss": "Peak resident size"}
 
 PRICED_KINDS = ("benchmarks", "command")  # elsewhere the time is that of one operation, and the faults are the whole run's
 
@@ -27,7 +29,7 @@ def short(value):
     """Three significant digits."""
     if value == 0:
         return "0"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.4f}"
+    return next((f"{value:.{digits}f}" for least, digits in ((100, 0), (10, 1), (0.1, 2)) if abs(value) >= least), f"{value:.4f}")
 
 
 def counted(summary, metric):
@@ -50,7 +52,7 @@ def means(summary):
 
 def field(summary):
     """Everybody against glibc."""
-    lines = [[name, *(number(f["base"][k], 3) for k in ("time", "priced", "cpu", "rss")), number(f["envelope"]["time"], 3), number(f["envelope"]["rss"], 3)]
+    lines = [[name, *(number(f["base"][k], 3) for k in ("time", "priced", "cpu", "rss")), *(number(f["envelope"][k], 3) for k in ("time", "rss"))]
              for name, f in summary["field"].items()]
     lines.append(["envelope", *(number(summary["envelope"][k], 3) for k in ("time", "priced", "cpu", "rss")), "", ""])
     return table([f"relative to {BASE}", "time", "faults priced", "CPU", "peak RSS", "time / envelope", "RSS / envelope"], lines)
@@ -63,7 +65,7 @@ def noise(summary):
     for metric in ("time", "rss"):
         if metric in summary["noise"]:
             n = summary["noise"][metric]
-            words.append(f"{TITLES[metric].lower()} {n['geomean']:.3f} (one row is typically {n['typical']:.1%} off, at worst {n['worst']:.1%})")
+            words.append(f"{TITLES[metric].lower()} {n['geomean']:.3f} (a row is typically {n['typical']:.1%} off, at worst {n['worst']:.1%})")
     return f"Noise, {AGAIN} / {BASE}: " + "; ".join(words) + ". Whatever differs by less means nothing."
 
 
@@ -108,11 +110,11 @@ def details(summary):
                 continue
             best = {m: row["cells"][row["best"][m]][m] for m in ("time", "rss") if m in row["best"]}
             over = {m: number(cell[m] / best[m]) if best.get(m) else "–" for m in ("time", "rss")}
-            lines.append([name, allocator, f"{short(cell['time'])} {row['unit']}", f"{cell['spread']:.0%}", short(cell["cpu"]), short(cell["priced"]),
-                          short(cell["rss"] / 1024), f"{cell['faults']:.0f}", over["time"] if row["timed"] else "–", over["rss"] if row["sized"] else "–",
-                          cell["disturbed"] or ""])
-    return table(["benchmark", "allocator", "time", "spread", "CPU s", "faults priced", "peak MiB", "minor faults", "time / best", "RSS / best", "disturbed"],
-                 lines)
+            lines.append([name, allocator, f"{short(cell['time'])} {row['unit']}", f"{cell['spread']:.0%}", short(cell["cpu"]),
+                          short(cell["priced"]), short(cell["rss"] / 1024), f"{cell['faults']:.0f}", over["time"] if row["timed"] else "–",
+                          over["rss"] if row["sized"] else "–", cell["disturbed"] or ""])
+    return table(["benchmark", "allocator", "time", "spread", "CPU s", "faults priced", "peak MiB", "minor faults", "time / best", "RSS / best",
+                  "disturbed"], lines)
 
 
 def figures(summary):
@@ -137,20 +139,25 @@ def remarks(summary, more):
     disturbed = sum(c["disturbed"] for r in summary["rows"].values() for c in r["cells"].values())
     floored = sum(c["floored"] for r in summary["rows"].values() for c in r["cells"].values())
     if disturbed:
-        lines.append(f"{disturbed} runs are counted although others used the machine meanwhile (column disturbed)")
+        lines.append(f"{disturbed} runs are counted although others used the machine meanwhile or it was slower than usual (column disturbed)")
     if floored:
-        lines.append(f"{floored} priced times (marked *) are held up at a tenth of the measured time: there a fault is cheaper than the measured kind")
+        lines.append(f"{floored} priced times (marked *) are held up at a tenth of the measured time: a fault is cheaper there than the "
+                     "measured kind")
     return "\n".join(f"- {line}" for line in lines)
 
 
 def provenance(meta):
     m = meta["machine"]
     state = f"{m['commit']}{' with changes' if m['modified'] else ''}"
-    return (f"{m['date']}, {m['cores']} CPUs ({m['cpu']}, {m['architecture']}), {m['memory_mib']} MiB, Linux {m['kernel']}, {m['libc']}, transparent huge "
-            f"pages {m['transparent_hugepage']}. Sources at {state}, build {m['build_type']}. {meta['rounds']} rounds, scale {meta['scale']}, seed {meta['seed']}. "
-            f"A page fault costs {meta['fault_us']['median']:.2f} us here (the median of {len(meta['fault_us']['all'])} measurements, from "
-            f"{min(meta['fault_us']['all']):.2f} to {max(meta['fault_us']['all']):.2f}).\n\n"
-            + "\n".join(f"- {a['name']}: {a['version'] or a['path'] or 'the C library'}{' with ' + str(a['env']) if a['env'] else ''}" for a in meta["allocators"]))
+    fault = meta["fault_us"]
+    pace = "".join(f" One step of {name} took {v['median']:.2f} ns (from {v['low']:.2f} to {v['high']:.2f} in the course of the runs)."
+                   for name, v in meta["pace_ns"].items())
+    who = (f"- {a['name']}: {a['version'] or os.path.basename(a['path']) or 'the C library'}" + (f" with {a['env']}" if a["env"] else "")
+           for a in meta["allocators"])
+    return (f"{m['date']}, {m['cores']} CPUs ({m['cpu']}, {m['architecture']}), {m['memory_mib']} MiB, Linux {m['kernel']}, {m['libc']}, "
+            f"transparent huge pages {m['transparent_hugepage']}. Sources at {state}, build {m['build_type']}. {meta['rounds']} rounds, scale "
+            f"{meta['scale']}, seed {meta['seed']}. A page fault costs {fault['median']:.2f} us here (the median of {len(fault['all'])} "
+            f"measurements, from {min(fault['all']):.2f} to {max(fault['all']):.2f}).{pace}\n\n" + "\n".join(who))
 
 
 def markdown(summary, meta, plots):

@@ -30,7 +30,7 @@ class Tools:
     def program(self, name):
         path = os.path.join(self.build, "bench", f"bench_{name}")
         if not os.path.exists(path):
-            raise SystemExit(f"compare: {path} is not built (cmake -S . -B {self.build} -DCMAKE_BUILD_TYPE=Release && cmake --build {self.build})")
+            raise SystemExit(f"compare: {path} is not built (bench/README.md)")
         return path
 
 
@@ -43,7 +43,8 @@ class Run:
     faults: int
     figures: dict = dataclasses.field(default_factory=dict)  # name: (value, unit)
     output: str = ""  # digest of what the program printed: the same work gives the same
-    foreign: float = 0.0
+    foreign: float = 0.0  # CPU seconds of others meanwhile
+    slowness: float = 1.0  # times slower than usual, before or after
     disturbed: bool = False
 
     @property
@@ -110,19 +111,26 @@ def figures_and_digest(text):
 
 
 def run_once(benchmark, allocator, context):
-    """One run in the common state; again, at most RETRIES times, if others used the machine meanwhile. The least disturbed counts."""
+    """One run in the common state; again, at most RETRIES times, if others used the machine meanwhile or it was slower than usual before
+    or after. The least disturbed counts."""
     best = None
     for _ in range(1 + RETRIES):
         machine.condition(context.tools, context.warm_mib)
+        before = context.pace.measure()
         meter = machine.Meter()
         run = benchmark.run(context, allocator)
-        run.foreign, run.disturbed = meter.foreign()
-        if best is None or run.foreign < best.foreign:
+        run.foreign, busy = meter.foreign()
+        run.slowness = max(context.pace.slowness(before), context.pace.slowness(context.pace.measure()))
+        run.disturbed = busy or run.slowness > machine.SLOW
+        if best is None or (run.disturbed, run.foreign) < (best.disturbed, best.foreign):
             best = run
-        if not run.disturbed or not context.guard:
+        if not run.disturbed or not context.guard or context.spare <= 0:
             break
-        machine.say(f"{benchmark.name} under {allocator.name}: others used {run.foreign:.2f} s of CPU meanwhile: again")
-        machine.wait_until_idle(context.patience)
+        context.spare -= 1
+        why = f"others used {run.foreign:.2f} s of CPU meanwhile" if busy else f"the machine was {run.slowness:.2f} times slower than usual"
+        machine.say(f"{benchmark.name} under {allocator.name}: {why}: again")
+        if busy:
+            machine.wait_until_idle(context.patience)
     return best
 
 
@@ -155,7 +163,9 @@ def run_all(benchmarks, allocators, context):
     results = {b.name: {a.name: [] for a in allocators} for b in benchmarks}
     failures = {}
     shuffle = random.Random(context.seed)
+    context.pace = machine.Pace(context.tools)
     progress = Progress(len(allocators) * sum(rounds_of(b, context) for b in benchmarks))
+    context.spare = progress.total // 3  # runs that may be repeated: a machine that is always disturbed must not hold up the table for ever
     for number in range(context.rounds):
         context.turn.take()
         if context.guard:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 
+import machine
 from allocators import Allocator, libc_path
 from programs import Program
 from runner import Failure, Launched
@@ -75,14 +76,16 @@ class Redis(Server):
         with open(f"{context.work}/redis-load", "wb") as file:
             for i in range(self.KEYS):
                 value = "v" * int(8 * 2 ** (generator.random() * 6))
-                words = (("SET", f"key:{i}", value), ("RPUSH", f"list:{i % 5000}", value), ("HSET", f"hash:{i % 8000}", f"f{i % 97}", value))[i % 3]
+                words = (("SET", f"key:{i}", value), ("RPUSH", f"list:{i % 5000}", value),
+                         ("HSET", f"hash:{i % 8000}", f"f{i % 97}", value))[i % 3]
                 file.write(f"*{len(words)}\r\n".encode() + b"".join(f"${len(w)}\r\n{w}\r\n".encode() for w in words))
 
     def check_bound(self, allocator, env):
         """Debian links this server to jemalloc: whose malloc it calls is asked of the dynamic linker, once per allocator."""
         if allocator.name in self.bound:
             return
-        asked = subprocess.run([self.find("redis-server"), "--version"], env={**env, "LD_DEBUG": "bindings"}, capture_output=True, text=True, check=False)
+        asked = subprocess.run([self.find("redis-server"), "--version"], env={**env, "LD_DEBUG": "bindings"}, capture_output=True, text=True,
+                               check=False)
         found = re.findall(r"binding file \S*redis-server \[0\] to (\S+) \[0\]: normal symbol `malloc'", asked.stderr)
         wanted = os.path.realpath(allocator.path or libc_path())
         if not found or os.path.realpath(found[0]) != wanted:
@@ -94,16 +97,17 @@ class Redis(Server):
         self.check_bound(allocator, env)
         socket = f"{context.work}/redis.sock"
         cli = [self.find("redis-cli"), "-s", socket]
-        server = Launched(context.tools, [self.find("redis-server"), "--port", "0", "--unixsocket", socket, "--dir", context.work, "--save", ""], env)
+        bench = [self.find("redis-benchmark"), "-s", socket, "-q", "-n", "60000", "-r", "60000", "-c", "20", "-P", "8", "-d", "120",
+                 "-t", "set,get,lpush,sadd,hset,zadd"]
+        server = Launched(context.tools, [self.find("redis-server"), "--port", "0", "--unixsocket", socket, "--dir", context.work, "--save", ""],
+                          env)
         try:
-            self.await_ready(lambda: os.path.exists(socket) and "PONG" in subprocess.run([*cli, "ping"], capture_output=True, text=True, check=False).stdout,
-                             server)
+            self.await_ready(lambda: os.path.exists(socket) and machine.output_of(*cli, "ping") == "PONG", server)
             with open(f"{context.work}/redis-load", "rb") as load:
                 loading, _ = self.client(context, [*cli, "--pipe"], stdin=load)
             loaded = resident_kib(server.pid)
             _, size = self.client(context, [*cli, "dbsize"])
-            working, shown = self.client(context, [self.find("redis-benchmark"), "-s", socket, "-q", "-n", "60000", "-r", "60000", "-c", "20", "-P", "8",
-                                                   "-d", "120", "-t", "set,get,lpush,sadd,hset,zadd"])
+            working, shown = self.client(context, bench)
             peak = resident_kib(server.pid, "VmHWM")
             self.client(context, [*cli, "flushall"])
             time.sleep(1)
@@ -147,7 +151,8 @@ class Postgres(Server):
             os.chmod(context.work, 0o755)
             shutil.chown(self.folder, "postgres", "postgres")
         try:
-            self._as_user("initdb", "-D", f"{self.folder}/template", "--auth=trust", "--no-sync", "--username=bench", "--encoding=UTF8", "--locale=C")
+            self._as_user("initdb", "-D", f"{self.folder}/template", "--auth=trust", "--no-sync", "--username=bench", "--encoding=UTF8",
+                          "--locale=C")
             server = self._start(context, CLIENT, "template")
             self._as_user("pgbench", "-h", self.folder, "-U", "bench", "-i", "-q", "-s", "2", "postgres")
             server.stop()
@@ -156,15 +161,16 @@ class Postgres(Server):
             self.missing = f"no cluster could be made: {getattr(problem, 'stderr', '') or problem}"
 
     def _as_user(self, program, *words):
-        return subprocess.run([*self.user, self.find(program), *words], cwd=self.folder, env=CLIENT.environment(), capture_output=True, text=True, check=True)
+        return subprocess.run([*self.user, self.find(program), *words], cwd=self.folder, env=CLIENT.environment(), capture_output=True,
+                              text=True, check=True)
 
     def _start(self, context, allocator, data):
-        settings = ("listen_addresses=", f"unix_socket_directories={self.folder}", "fsync=off", "shared_buffers=16MB", "autovacuum=off", "max_connections=20",
-                    "bgwriter_delay=10s")
+        settings = ("listen_addresses=", f"unix_socket_directories={self.folder}", "fsync=off", "shared_buffers=16MB", "autovacuum=off",
+                    "max_connections=20", "bgwriter_delay=10s")
         argv = [*self.user, self.find("postgres"), "-D", f"{self.folder}/{data}", *(word for s in settings for word in ("-c", s))]
         server = Launched(context.tools, argv, allocator.environment(), cwd=self.folder)
         ask = [self.find("psql"), "-h", self.folder, "-U", "bench", "-c", "select 1", "postgres"]
-        self.await_ready(lambda: subprocess.run(ask, cwd="/", env=CLIENT.environment(), capture_output=True, check=False).returncode == 0, server)
+        self.await_ready(lambda: machine.output_of(*ask) != "", server)
         return server
 
     @staticmethod
@@ -187,8 +193,9 @@ class Postgres(Server):
         server = self._start(context, allocator, "run")
         try:
             check_mapped(server.pid, allocator)
-            bench = Launched(context.tools, [self.find("pgbench"), "-h", self.folder, "-U", "bench", "-n", "-M", "simple", "-c", str(self.CLIENTS), "-j", "1",
-                                             "-t", str(self.TRANSACTIONS), "postgres"], CLIENT.environment(), cwd=self.folder)
+            bench = Launched(context.tools, [self.find("pgbench"), "-h", self.folder, "-U", "bench", "-n", "-M", "simple",
+                                             "-c", str(self.CLIENTS), "-j", "1", "-t", str(self.TRANSACTIONS), "postgres"],
+                             CLIENT.environment(), cwd=self.folder)
             private = 0
             while bench.process.poll() is None:
                 private = max(private, self._private_kib(server.pid))

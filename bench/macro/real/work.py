@@ -5,8 +5,8 @@ import random
 import re
 
 generator = random.Random(1)
-people = [{"name": f"person {i}", "age": generator.randrange(100), "tags": [f"tag{generator.randrange(500)}" for _ in range(generator.randrange(6))]}
-          for i in range(40000)]
+people = [{"name": f"person {i}", "age": generator.randrange(100),
+           "tags": [f"tag{generator.randrange(500)}" for _ in range(generator.randrange(6))]} for i in range(40000)]
 text = json.dumps(people)
 again = json.loads(text)
 by_tag = {}
