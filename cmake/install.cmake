@@ -3,6 +3,8 @@ include(GNUInstallDirs)
 if(NOT XALLOC_SANITIZE)
   install(TARGETS xalloc xalloc_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(FILES ${PROJECT_SOURCE_DIR}/include/xalloc/xalloc.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/xalloc)
+  # Relative to the file itself: right under any --prefix.
+  file(RELATIVE_PATH XALLOC_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
   configure_file(${PROJECT_SOURCE_DIR}/cmake/xalloc.pc.in ${PROJECT_BINARY_DIR}/xalloc.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/xalloc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endif()

@@ -25,6 +25,9 @@
 
 namespace xalloc {
 
+// Sized frees with a size that the block cannot have been asked for. Written and read relaxed: a count.
+extern Atomic<uint64_t> g_size_mismatches;
+
 // `size` 0 counts as 1. Null: no memory.
 void* MallocSlow(size_t size);
 void FreeSlow(void* p);
@@ -71,8 +74,8 @@ XALLOC_INLINE void* AllocateOr(size_t size) {
 
 XALLOC_INLINE void* Malloc(size_t size) { return AllocateOr<MallocSlow>(size); }
 
-// The misuse tests that cost nothing to speak of: already on top of its stack (an immediate double free, and null, which "is on
-// top" of the bin of code 0), and not 8-aligned. All other misuse is found where the block reaches its slab.
+// The misuse tests that cost nothing to speak of: already on top of its stack (an immediate double free), and not 8-aligned. Null lies
+// outside of the window, and the bin of code 0 is always full. All other misuse is found where the block reaches its slab.
 XALLOC_INLINE bool Push(CacheFront* front, unsigned code, void* p) {
   CacheBin* bin = front->BinAt(code);
   void** top = bin->top;

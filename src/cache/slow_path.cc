@@ -10,6 +10,9 @@
 #include "os/system.h"
 
 namespace xalloc {
+
+constinit Atomic<uint64_t> g_size_mismatches{0};
+
 namespace {
 
 struct MediumTable {
@@ -55,11 +58,26 @@ void NoteSlowEvent(ThreadCache* cache) {
   g_hooks.tick();
 }
 
+// Slow events of threads without a cache: the purge layer still hears of one in kTickEvents.
+void NoteUncachedEvent() {
+  constinit static Atomic<uint32_t> events{0};
+  if (XALLOC_UNLIKELY(events.AddRelaxed(1) % kTickEvents == 0)) g_hooks.tick();
+}
+
+void NoteEvent(ThreadCache* cache) {
+  if (cache != nullptr) {
+    NoteSlowEvent(cache);
+  } else {
+    NoteUncachedEvent();
+  }
+}
+
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
 
 // What the options junk and zero want to see in fresh memory; `from`: what lies below is the program's already.
+bool FillsFresh() { return (g_options.junk & kJunkAlloc) != 0 || g_options.zero != 0; }
 void* Filled(void* p, size_t from, size_t to) {
-  if (XALLOC_LIKELY((g_options.junk & kJunkAlloc) == 0 && g_options.zero == 0) || p == nullptr || from >= to) return p;
+  if (XALLOC_LIKELY(!FillsFresh()) || from >= to) return p;
   memset(static_cast<char*>(p) + from, g_options.zero != 0 ? 0 : kJunkByte, to - from);
   return p;
 }
@@ -73,7 +91,9 @@ void* AllocateFromArena(size_t size, unsigned cls) {
   if (SteppedAside()) return os::SanitizerAllocate(size, 1);
   Arena* arena = g_arenas.Current();
   void* p = nullptr;
-  return arena != nullptr && arena->Refill(cls, &p, 1) == 1 ? Filled(p, 0, ClassSize(cls)) : nullptr;
+  if (arena == nullptr || arena->Refill(cls, &p, 1) != 1) return nullptr;
+  NoteUncachedEvent();
+  return Filled(p, 0, ClassSize(cls));
 }
 
 XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
@@ -96,9 +116,9 @@ void* AllocateLarge(size_t size, size_t alignment, bool zero) {
   ThreadCache* cache = OwnCache();  // the options are read by now
   if (Reporting()) return LastWordsAllocate(size, alignment);
   if (SteppedAside()) return HandOver(size, alignment, zero);
-  void* p = LargeAllocate(g_extents, size, alignment, zero || g_options.zero != 0);
-  if (!zero && g_options.zero == 0) Filled(p, 0, size);
-  if (cache != nullptr) NoteSlowEvent(cache);
+  void* p = LargeAllocate(g_extents, size, alignment, zero);
+  if (!zero && p != nullptr) Filled(p, 0, LargeUsableSize(size, alignment));
+  NoteEvent(cache);
   return p;
 }
 
@@ -125,7 +145,7 @@ void FreeBlock(void* p) {
   if (XALLOC_UNLIKELY(block == nullptr)) return FreeElsewhere(p);
   FillFreed(p, block->block.usable);
   LargeFree(g_extents, block);
-  if (ThreadCache* cache = OwnCache(); cache != nullptr) NoteSlowEvent(cache);
+  NoteEvent(OwnCache());
 }
 
 // The class of p, a block in a slab; p is checked as far as that costs no lock.
@@ -193,7 +213,7 @@ void FreeSlow(void* p) {
 void FreeSizedSlow(void* p, size_t size) {
   if (p != nullptr && SizeIsWrong(p, size)) {
     if (g_options.harden == static_cast<int64_t>(Harden::kFull)) ReportSizeMismatch(p, size, UsableSize(p, Act::kFree));
-    if (ThreadCache* cache = OwnCache(); cache != nullptr) cache->size_mismatches++;
+    g_size_mismatches.AddRelaxed(1);
   }
   Free(p);
 }
@@ -234,8 +254,9 @@ void* Realloc(void* p, size_t size) {
     Extent* block = FindBlock(p, Act::kRealloc);
     if (size > kMaxSmall && block != nullptr && !Reporting()) {
       const size_t before = block->block.usable;
-      void* moved = Filled(LargeResize(g_extents, block, size), before, size);
-      if (ThreadCache* cache = OwnCache(); cache != nullptr) NoteSlowEvent(cache);
+      void* moved = LargeResize(g_extents, block, size);
+      if (XALLOC_UNLIKELY(FillsFresh()) && moved != nullptr) Filled(moved, before, UsableSize(moved, Act::kRealloc));
+      NoteEvent(OwnCache());
       return moved;
     }
   }
@@ -267,7 +288,11 @@ size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
     return old_size;
   }
   const size_t new_size = block->block.usable;
-  if (zero && new_size > old_size) memset(static_cast<char*>(p) + old_size, 0, new_size - old_size);
+  if (zero && new_size > old_size) {
+    memset(static_cast<char*>(p) + old_size, 0, new_size - old_size);
+  } else {
+    Filled(p, old_size, new_size);
+  }
   return new_size;
 }
 
@@ -281,6 +306,7 @@ void FreeUncached(unsigned cls, void* p) {
     FillFreed(p, ClassSize(cls));
   }
   Report(Arena::FlushToSlabs(cls, &p, 1));
+  NoteUncachedEvent();
 }
 
 void FlushOwnCache(bool check) {

@@ -14,7 +14,7 @@
 //
 // Invariants, per bin, base = array + bottom: I1 *base == NULL. I2 base <= top <= limit. I3 slots above base and up to top are non-null, unless a drain
 // put a new sentinel there. I4 limit == array + capacity.
-// Thread safety: the front is its thread's alone, but for the drain (drain.cc), which needs no help from the hit path. All else is
+// Thread safety: the front is its thread's alone, but for the drain (registry.cc), which needs no help from the hit path. All else is
 // guarded by `lock`, taken by the thread's slow paths and by whoever drains it.
 #pragma once
 
@@ -58,7 +58,6 @@ struct ThreadCache : CacheFront {
   size_t grown_bytes;  // what the bins beyond their inline slots could hold
   ThreadCache* next;   // all live caches, or the recycled ones
   ThreadCache* prev;
-  uint64_t size_mismatches;  // sized deletes with a wrong size
   void* slots[kNumBins][kInlineSlots];
 };
 

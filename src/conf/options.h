@@ -34,7 +34,7 @@ enum Junk : int64_t { kJunkAlloc = 1, kJunkFree = 2 };
   X(zero, 0, 0, 1, kNone, "false=0|true=1", "every allocation reads as zero")                                                          \
   X(xmalloc, 0, 0, 1, kNone, "false=0|true=1", "report and abort when there is no memory")                                             \
   X(harden, 1, 0, 2, kNone, "off=0|default=1|full=2",                                                                                  \
-    "off: a bad free is counted and ignored; full: every flush is checked at once, wrong sizes are reported")
+    "off: a bad free is ignored; full: every flush is checked at once, wrong sizes are reported")
 
 struct Options {
 #define XALLOC_OPTION_FIELD(name, def, lo, hi, unit, words, help) int64_t name = def;

@@ -2,7 +2,7 @@
 #include "stats/stats.h"
 
 #include "base/line_buffer.h"
-#include "cache/thread_cache.h"
+#include "cache/fast_path.h"
 #include "os/system.h"
 
 namespace xalloc {
@@ -28,7 +28,6 @@ void AddCache(ThreadCache* cache, void* totals) {
     const auto count = __atomic_load_n(&cache->bins[cls].top, __ATOMIC_RELAXED) - s.base();
     if (count > 0) t->small_cached += static_cast<size_t>(count) * ClassSize(cls);
   }
-  t->size_mismatches += cache->size_mismatches;
   t->caches++;
 }
 
@@ -49,6 +48,7 @@ Totals CollectTotals() {
   t.extents = g_extents.Stats();
   t.large_allocated = t.extents.mapped_blocks + (t.extents.used > slab_bytes ? t.extents.used - slab_bytes : 0);
   t.small_allocated -= Min(t.small_allocated, t.small_cached);
+  t.size_mismatches = g_size_mismatches.Relaxed();
   t.metadata = g_meta.allocated_bytes();
   return t;
 }
@@ -58,7 +58,9 @@ void PrintSummary() {
   LineBuffer<300> line;
   line << "xalloc: served this program: " << t.bins.nmalloc << " small blocks moved to threads in " << t.bins.nfills << " refills, "
        << t.extents.blocks << " large blocks; peak " << uint64_t{t.extents.peak >> 10} << " KiB, in use at exit "
-       << uint64_t{t.allocated() >> 10} << " KiB, purged " << uint64_t{t.extents.purged >> 10} << " KiB\n";
+       << uint64_t{t.allocated() >> 10} << " KiB, purged " << uint64_t{t.extents.purged >> 10} << " KiB";
+  if (t.size_mismatches != 0) line << ", " << t.size_mismatches << " frees with a wrong size";
+  line << '\n';
   os::WriteAll(2, line.data(), line.size());
 }
 

@@ -86,12 +86,10 @@ TEST(CorruptDeathTest, WhatADrainOfAnotherThreadFindsIsReportedWithNoLockHeld) {
 
 TEST(SizedFree, AWrongSizeIsCountedAndAShrunkBlockIsNot) {
   std::thread([] {
-    Free(Malloc(1));
-    ThreadCache* cache = OwnCache();
     const auto mismatches = [&](size_t size, size_t freed_as) {
-      const uint64_t before = cache->size_mismatches;
+      const uint64_t before = g_size_mismatches.Relaxed();
       FreeSized(Malloc(size), freed_as);
-      return cache->size_mismatches - before;
+      return g_size_mismatches.Relaxed() - before;
     };
     for (const size_t size : {20, 64, 1000, 1025, 5000, 32768, 32769, 100000, 5000000, 40 << 20}) {
       EXPECT_EQ(mismatches(size, size), 0u) << size;
@@ -100,11 +98,11 @@ TEST(SizedFree, AWrongSizeIsCountedAndAShrunkBlockIsNot) {
       EXPECT_EQ(mismatches(size, SIZE_MAX), 1u) << size;
     }
     void* p = Realloc(Malloc(1000), 600);
-    const uint64_t before = cache->size_mismatches;
+    const uint64_t before = g_size_mismatches.Relaxed();
     FreeSized(p, 600);
-    EXPECT_EQ(cache->size_mismatches, before);
+    EXPECT_EQ(g_size_mismatches.Relaxed(), before);
     FreeSized(nullptr, 100);
-    EXPECT_EQ(cache->size_mismatches, before);
+    EXPECT_EQ(g_size_mismatches.Relaxed(), before);
   }).join();
 }
 

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""check_effects.py <effects> <libxalloc.so> <options.h>: every option of the table does what it says, seen from outside."""
+import os
+import re
+import signal
+import subprocess
+import sys
+
+program, library, table = sys.argv[1:4]
+wrong = []
+seen = set()
+
+
+def run(conf, *args, **env):
+    result = subprocess.run([program, *args], env={"LD_PRELOAD": library, "MALLOC_CONF": conf, **env}, capture_output=True, text=True, timeout=120)
+    seen.update(pair.split(":")[0] for pair in conf.split(",") if pair)
+    return result.returncode, result.stdout.strip(), result.stderr.strip()
+
+
+def expect(what, holds):
+    if not holds:
+        wrong.append(what)
+
+
+def output(conf, *args):
+    status, out, err = run(conf, *args)
+    expect(f"{conf} {args}: status {status}, {err}", status == 0)
+    return out
+
+
+def number(conf, pattern, *args):
+    status, out, err = run(f"stats_print:true,{conf}".rstrip(","), *args)
+    found = re.search(pattern, out + err)
+    expect(f"{conf} {args}: status {status}, no {pattern} in {out} {err}", status == 0 and found)
+    return int(found.group(1)) if found else -1
+
+
+def aborts(conf, line, *args):
+    status, _, err = run(conf, *args)
+    expect(f"{conf} {args}: status {status}, {err}, wanted {line}", status == -signal.SIGABRT and re.search(line, err))
+
+
+MOVED, PURGED = r"program: (\d+) small", r"purged (\d+) KiB"
+
+# What sees every operation, and thread caches.
+expect("caches: a pair is no slow path", number("", MOVED, "pairs") < 1000)
+for conf in ("tcache:false", "thread_stats:exact", "junk:true", "zero:true", "tcache_max:32"):
+    expect(f"{conf}: every operation counts", number(conf, MOVED, "pairs") >= 10000)
+expect("tcache_max:1024: 4 KiB are not cached", number("tcache_max:1024", MOVED, "pairs", "4096") >= 10000)
+expect("tcache_max:1024: 64 bytes are", number("tcache_max:1024", MOVED, "pairs", "64") < 1000)
+
+# Filling.
+expect("zero", output("zero:true", "fill") == "zero " * 8 + "grown zero")
+expect("junk", output("junk:true", "fill") == "a5 " * 8 + "grown a5")
+expect("junk:alloc", output("junk:alloc", "fill") == "a5 " * 8 + "grown a5" and output("junk:alloc", "freed") == "other")
+expect("junk:free", output("junk:free", "freed") == "5a")
+expect("no junk", output("", "freed") == "other")
+
+# Arenas.
+ARENAS = r'arenas count="(\d+)"'
+expect("narenas:1", number("narenas:1,percpu_arena:disabled", ARENAS, "arenas") == 1)
+expect("narenas:3", number("narenas:3,percpu_arena:disabled", ARENAS, "arenas") == 3)
+expect("percpu_arena:disabled", number("percpu_arena:disabled", ARENAS, "arenas") > max(os.cpu_count(), 4))
+expect("percpu_arena:percpu", number("percpu_arena:percpu", ARENAS, "arenas") <= max(os.cpu_count(), 4))
+
+# Purging.
+expect("dirty_decay_ms:now", number("dirty_decay_ms:now", PURGED, "burst") > 1000)
+expect("dirty_decay_ms:never", number("dirty_decay_ms:never", PURGED, "burst") == 0)
+expect("dirty_limit:0", number("dirty_decay_ms:never,dirty_limit:0", PURGED, "strand") > 10000)
+expect("dirty_limit:1000", number("dirty_decay_ms:never,dirty_limit:1000", PURGED, "strand") == 0)
+expect("oversize_threshold", output("oversize_threshold:2M", "mapped") == "mapped" and output("", "mapped") == "heap")
+
+# Failure.
+expect("out of memory", output("", "huge") == "null")
+aborts("xmalloc:true", r"^xalloc: out of memory for 1152921504606846976 bytes, and xmalloc:true is set, see docs/errors.md#out-of-memory$", "huge")
+expect("zero_realloc:free", output("zero_realloc:free", "zero_realloc") == "null")
+expect("zero_realloc:alloc", output("zero_realloc:alloc", "zero_realloc") == "block")
+aborts("zero_realloc:abort", r"^xalloc: realloc to size 0, and zero_realloc:abort is set", "zero_realloc")
+
+# Misuse.
+aborts("", r"^xalloc: (double free|free of) ", "double")
+aborts("harden:default", r"^xalloc: (double free|free of) ", "double")
+expect("harden:off", output("harden:off", "double") == "alive" and output("harden:off,tcache:false", "double") == "alive")
+expect("harden:default", output("harden:default", "wrong_size") == "alive")
+aborts("harden:full", r"^xalloc: sized free of 0x[0-9a-f]+ with size 640 \(64 bytes\), see docs/errors.md#size-mismatch$", "wrong_size")
+
+# The options about options.
+status, _, err = run("confirm_conf:true,narenas:2,utrace:true", "pairs", XALLOC_CONF="junk:free")
+expect(f"confirm_conf: {err}", "xalloc: option narenas:2 (MALLOC_CONF)" in err and "xalloc: option junk:free (XALLOC_CONF)" in err
+       and "xalloc: option tcache:true (default)" in err and "xalloc: option utrace is accepted and has no effect here" in err)
+status, _, err = run("narena:2", "pairs")
+expect("an unknown key is a warning", status == 0 and "(did you mean narenas?)" in err)
+for conf in ("abort_conf:true,narena:2", "abort:true,narenas:many"):
+    aborts(conf, "^xalloc: option narena", "pairs")
+expect("stats_print", re.match("^xalloc: served this program", run("stats_print:true", "pairs")[2]) and run("", "pairs")[2] == "")
+
+with open(table, encoding="utf-8") as file:
+    options = set(re.findall(r"X\((\w+), ", file.read()))
+expect(f"no check for {options - seen}", not options - seen)
+print("\n".join(wrong) or f"{len(options)} options have their effects")
+sys.exit(1 if wrong else 0)

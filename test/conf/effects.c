@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* effects <what>: shows what an option does; check_effects.py runs it under MALLOC_CONF and knows what must come out. */
+#include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void free_sized(void *, size_t) __attribute__((weak)); /* C23: only the preloaded library has it */
+
+static void pairs(size_t size) {
+  for (int i = 0; i < 10000; ++i) {
+    void *volatile p = malloc(size);
+    free(p);
+  }
+}
+
+static int all_are(const unsigned char *p, size_t n, int value) {
+  for (size_t i = 0; i < n; ++i) {
+    if (p[i] != value) return 0;
+  }
+  return 1;
+}
+
+/* The first bytes of fresh and of reused blocks: the value that all of them have, or "mixed". */
+static void fill(void) {
+  static const size_t sizes[] = {40, 3000, 100000, 3000000};
+  for (int i = 0; i < 4; ++i) {
+    for (int round = 0; round < 2; ++round) {
+      unsigned char *p = malloc(sizes[i]);
+      printf("%s ", all_are(p, sizes[i], 0) ? "zero" : all_are(p, sizes[i], 0xa5) ? "a5" : "mixed");
+      memset(p, 7, sizes[i]);
+      free(p);
+    }
+  }
+  unsigned char *grown = malloc(100000);
+  memset(grown, 7, 100000);
+  grown = realloc(grown, 300000);
+  printf("grown %s\n", all_are(grown + 102400, 190000, 0) ? "zero" : all_are(grown + 102400, 190000, 0xa5) ? "a5" : "mixed");
+  free(grown);
+}
+
+static void freed(void) {
+  unsigned char *volatile p = malloc(64);
+  memset(p, 7, 64);
+  free(p);
+  printf("%s\n", all_are(p, 64, 0x5a) ? "5a" : "other");
+}
+
+static pthread_barrier_t together;
+static void *touch(void *arg) {
+  pthread_barrier_wait(&together);
+  for (int i = 0; i < 200; ++i) free(malloc(16 + (size_t)i * 8));
+  pthread_barrier_wait(&together);
+  return arg;
+}
+static void arenas(void) {
+  enum { kThreads = 24 };
+  pthread_t t[kThreads];
+  pthread_barrier_init(&together, NULL, kThreads);
+  for (int i = 0; i < kThreads; ++i) pthread_create(&t[i], NULL, touch, NULL);
+  for (int i = 0; i < kThreads; ++i) pthread_join(t[i], NULL);
+  malloc_info(0, stdout);
+}
+
+/* 64 MiB in blocks of 100 KB, every other one freed; then 64 MiB in blocks that fit into no hole. */
+static void strand(void) {
+  enum { kSmall = 640, kLarge = 64 };
+  static char *small[kSmall], *large[kLarge];
+  for (int i = 0; i < kSmall; ++i) memset(small[i] = malloc(100000), 1, 100000);
+  for (int i = 0; i < kSmall; i += 2) free(small[i]);
+  for (int i = 0; i < kLarge; ++i) memset(large[i] = malloc(1000000), 1, 1000000);
+}
+
+static void burst(void) {
+  static char *block[4000];
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 4000; ++i) memset(block[i] = malloc(10000), 1, 10000);
+    for (int i = 0; i < 4000; ++i) free(block[i]);
+  }
+}
+
+int main(int argc, char **argv) {
+  const char *what = argc > 1 ? argv[1] : "";
+  if (strcmp(what, "pairs") == 0) pairs(argc > 2 ? strtoul(argv[2], NULL, 10) : 64);
+  if (strcmp(what, "fill") == 0) fill();
+  if (strcmp(what, "freed") == 0) freed();
+  if (strcmp(what, "arenas") == 0) arenas();
+  if (strcmp(what, "strand") == 0) strand();
+  if (strcmp(what, "burst") == 0) burst();
+  if (strcmp(what, "huge") == 0) printf("%s\n", malloc((size_t)1 << 60) == NULL ? "null" : "block");
+  if (strcmp(what, "zero_realloc") == 0) printf("%s\n", realloc(malloc(10), 0) == NULL ? "null" : "block");
+  if (strcmp(what, "mapped") == 0) {
+    void *volatile p = malloc(3 << 20);
+    printf("%s\n", p != NULL && mallinfo2().hblkhd >= (size_t)3 << 20 ? "mapped" : "heap");
+  }
+  if (strcmp(what, "double") == 0) {
+    void *volatile p = malloc(64), *volatile q = malloc(64);
+    free(p);
+    free(q);
+    free(p);
+    free(&what);
+    free((char *)q + 3);
+    pairs(64);
+    printf("alive\n");
+  }
+  if (strcmp(what, "wrong_size") == 0) {
+    void *volatile p = malloc(64);
+    if (free_sized != NULL) free_sized(p, 640);
+    printf("alive\n");
+  }
+  return 0;
+}

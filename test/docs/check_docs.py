@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""check_docs.py <top>: what the docs say exists. Links between pages lead somewhere, every anchor that a message of the library names is a heading
+of docs/errors.md, every option of the table is a row of docs/options.md with its default and meaning."""
+import pathlib
+import re
+import sys
+
+top = pathlib.Path(sys.argv[1])
+wrong = []
+
+pages = [top / "README.md", *(top / "docs").rglob("*.md"), top / "bench/README.md", top / "src/README.md"]
+for page in pages:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if "://" not in target and not (page.parent / target).exists():
+            wrong.append(f"{page.relative_to(top)}: no {target}")
+
+headings = set(re.findall(r"^## (\S+)$", (top / "docs/errors.md").read_text(), re.M))
+sources = "\n".join(f.read_text() for f in (top / "src").rglob("*.cc"))
+named = set(re.findall(r"docs/errors\.md#([a-z][a-z-]*)", sources))
+named |= set(re.findall(r'"([a-z-]+)"};', (top / "src/diag/report.cc").read_text()))
+wrong += [f"docs/errors.md: no heading {anchor}" for anchor in sorted(named - headings)]
+
+table = (top / "src/conf/options.h").read_text()
+rows = re.findall(r'X\((\w+), ([^,]+), [^,]+, [^,]+, \w+, "[^"]*",\s*\\?\s*"([^"]*)"\)', table)
+if len(rows) < 10:
+    wrong.append("the option table was not understood")
+options = (top / "docs/options.md").read_text()
+for name, default, meaning in rows:
+    if f"| `{name}` |" not in options or meaning not in options:
+        wrong.append(f"docs/options.md: {name} ({meaning}) is missing or says something else")
+if len(re.findall(r"^\| `", options, re.M)) != len(rows):
+    wrong.append("docs/options.md: another number of options than the table has")
+
+print("\n".join(wrong) or f"{len(pages)} pages, {len(named)} anchors, {len(rows)} options")
+sys.exit(1 if wrong else 0)
