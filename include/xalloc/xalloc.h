@@ -47,6 +47,10 @@ size_t xnallocx(size_t size, int flags) XALLOC_NOEXCEPT __attribute__((warn_unus
 /* Options that the program compiles in, "key:value,key:value"; define it to use it. MALLOC_CONF overrides it key by key. */
 extern const char *xmalloc_conf;
 
+/* Set or define it: warnings, summaries and reports come here, one line a call, newline included, instead of to stderr; the first
+ * argument is NULL. Reports of misuse go to stderr all the same. The function may allocate, but must not wait for other threads. */
+extern void (*xmalloc_message)(void *, const char *);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // lifecycle.cc: what runs when the library is loaded, at fork and at exit.
 //
-// Fork: prepare takes every lock in rank order, so that the child gets consistent structures; the parent releases them; the
-// child, whose other threads are gone, sets them free. A process that is surely single-threaded does nothing at all.
+// Fork: prepare closes a gate and waits until every lock was seen free (os/lock.h), so that the child gets consistent structures;
+// parent and child open it again. The cost does not grow with the heap, and the forking thread may allocate in between. A process
+// that is surely single-threaded does nothing at all.
 #include <pthread.h>
 
 #include "cache/fast_path.h"
 #include "os/sanitizer.h"
 #include "os/system.h"
+#include "purge/decay.h"
 #include "stats/stats.h"
 
 namespace xalloc {
@@ -17,45 +19,42 @@ constinit const char g_lifecycle = 0;  // what malloc.cc refers to, so that an a
 
 namespace {
 
-constinit bool g_fork_locked = false;  // by prepare, for parent and child; forks are serialised by libc
-
+// In rank order: who holds a lock may go on to take one of a higher rank, never of a lower.
 template <class Fn>
-void ForEachBinLock(Fn fn) {
+void ForEachLock(Fn fn) {
+  fn(StartLock());
+  fn(CacheRegistryLock());
+  fn(g_extents.grow_lock());
   for (unsigned i = 0; i < g_arenas.count(); ++i) {
     Arena* arena = g_arenas.At(i);
     if (arena == nullptr) continue;
     for (unsigned cls = 1; cls <= kNumClasses; ++cls) fn(arena->lock(cls));
   }
+  fn(g_extents.lock());
+  fn(g_meta.lock());
 }
 
 void BeforeFork() {
   // A SIGABRT handler that forks: its thread takes no lock any more, neither here nor in the child.
-  g_fork_locked = !os::SingleThreaded() && !Reporting();
-  if (!g_fork_locked) return;
+  if (os::SingleThreaded() || Reporting()) return;
+  // Whoever works through the list of caches waits for their threads, which would wait at the gate: nobody may be at it then.
+  // It also serialises forks, where libc does not.
   CacheRegistryLock().Acquire(os::Rank::kCacheList);
-  g_extents.grow_lock().Acquire(os::Rank::kGrow);
-  ForEachBinLock([](os::Lock& lock) { lock.AcquireAmongEquals(os::Rank::kBin); });
-  g_extents.lock().Acquire(os::Rank::kExtents);
-  g_meta.lock().Acquire(os::Rank::kMeta);
+  os::g_fork_gate.Close();
+  CacheRegistryLock().Release(os::Rank::kCacheList);
+  ForEachLock([](os::Lock& lock) { lock.AwaitFree(); });
 }
 
 void AfterForkInParent() {
-  if (!g_fork_locked) return;
-  g_meta.lock().Release(os::Rank::kMeta);
-  g_extents.lock().Release(os::Rank::kExtents);
-  ForEachBinLock([](os::Lock& lock) { lock.Release(os::Rank::kBin); });
-  g_extents.grow_lock().Release(os::Rank::kGrow);
-  CacheRegistryLock().Release(os::Rank::kCacheList);
+  if (os::g_fork_gate.IsMine()) os::g_fork_gate.Open();
 }
 
 void AfterForkInChild() {
-  if (!g_fork_locked) return;
-  os::DebugForgetLocks();
-  g_meta.lock().Reset();
-  g_extents.lock().Reset();
-  g_extents.grow_lock().Reset();
-  ForEachBinLock([](os::Lock& lock) { lock.Reset(); });
+  if (!os::g_fork_gate.IsMine()) return;
+  ForEachLock([](os::Lock& lock) { lock.Reset(); });
   ForgetOtherCaches();
+  ForgetOtherTicks();
+  os::g_fork_gate.Open();
 }
 
 [[gnu::constructor]] void OnLoad() {

@@ -16,9 +16,12 @@ class Atomic {
 
   T Relaxed() const { return __atomic_load_n(&value_, __ATOMIC_RELAXED); }
   T Acquire() const { return __atomic_load_n(&value_, __ATOMIC_ACQUIRE); }
+  // Ordered: one total order with all other ordered operations: what Dekker-like protocols need.
+  T Ordered() const { return __atomic_load_n(&value_, __ATOMIC_SEQ_CST); }
   void SetRelaxed(T v) { __atomic_store_n(&value_, v, __ATOMIC_RELAXED); }
   void SetRelease(T v) { __atomic_store_n(&value_, v, __ATOMIC_RELEASE); }
   T ExchangeAcquire(T v) { return __atomic_exchange_n(&value_, v, __ATOMIC_ACQUIRE); }
+  T ExchangeOrdered(T v) { return __atomic_exchange_n(&value_, v, __ATOMIC_SEQ_CST); }
   T ExchangeRelease(T v) { return __atomic_exchange_n(&value_, v, __ATOMIC_RELEASE); }
   T OrRelaxed(T v) { return __atomic_fetch_or(&value_, v, __ATOMIC_RELAXED); }
   T AddRelaxed(T v) { return __atomic_fetch_add(&value_, v, __ATOMIC_RELAXED); }
@@ -28,6 +31,9 @@ class Atomic {
   }
   bool CompareExchangeRelease(T& expected, T desired) {
     return __atomic_compare_exchange_n(&value_, &expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+  }
+  bool CompareExchangeOrdered(T& expected, T desired) {
+    return __atomic_compare_exchange_n(&value_, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
   }
   T* Address() { return &value_; }
 

@@ -73,7 +73,12 @@ XALLOC_COLD ThreadCache* StartThread() {
     t_local.state = ThreadState::kAside;
     return nullptr;
   }
-  if (!g_started.Acquire()) StartProcess();
+  if (!g_started.Acquire()) {
+    // A warning about an option may call the program's xmalloc_message, which may allocate: straight from the arena.
+    t_local.state = ThreadState::kNone;
+    StartProcess();
+    t_local.state = ThreadState::kNew;
+  }
   if (!WantsCache()) {
     t_local.state = ThreadState::kNone;
     return nullptr;
@@ -133,8 +138,11 @@ void ForEachCache(void (*fn)(ThreadCache*, void*), void* context) {
 
 unsigned LiveCaches() { return g_live_count.Relaxed(); }
 os::Lock& CacheRegistryLock() { return g_lock; }
+os::Lock& StartLock() { return g_start_lock; }
 
 size_t DrainOtherCaches() {
+  // In a fork handler: the other threads may stand at the gate with their caches' locks in hand.
+  if (os::g_fork_gate.IsMine()) return 0;
   if (!os::MemoryBarrierAllThreads()) return 0;
   struct Drained {
     size_t bytes;
@@ -177,8 +185,6 @@ void EndThread() {
 }
 
 void ForgetOtherCaches() {
-  g_lock.Reset();
-  g_start_lock.Reset();
   g_live = CacheList();
   g_live_count.SetRelaxed(0);
   if (t_local.state != ThreadState::kLive) return;

@@ -105,6 +105,7 @@ void ValidateCache(ThreadCache* cache);
 void ForEachCache(void (*fn)(ThreadCache*, void*), void* context);
 unsigned LiveCaches();
 os::Lock& CacheRegistryLock();
+os::Lock& StartLock();  // held while the options are read
 // Drains the other threads' caches into the arenas (bottom-steal); leaves one object a class. Returns bytes moved.
 size_t DrainOtherCaches();
 // Ends the calling thread's cache: at thread exit.

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/line_buffer.h"
 #include "conf/words.h"
+#include "diag/message.h"
 #include "os/system.h"
 
 namespace xalloc {
@@ -61,7 +62,7 @@ constexpr const char* NameOf(Source source) {
 template <size_t N>
 void Say(LineBuffer<N>& line) {
   line << '\n';
-  os::WriteAll(2, line.data(), line.size());
+  Message(line.data(), line.size());
 }
 
 bool ParseValue(const Row& row, Span s, int64_t& out) {

@@ -7,6 +7,7 @@
 
 #include "base/atomic.h"
 #include "base/line_buffer.h"
+#include "diag/message.h"
 #include "os/system.h"
 
 extern "C" char xalloc_abort_message[256];
@@ -26,6 +27,7 @@ constinit Atomic<bool> g_reported{false};  // two threads may report at the same
   os::BlockSignal(SIGPIPE);
   line << '\n';
   os::WriteAll(2, line.data(), line.size());
+  MessageToProgram(line.data());
   abort();
 }
 

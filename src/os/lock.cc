@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/lock.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 
@@ -10,6 +11,10 @@ namespace xalloc::os {
 namespace {
 constexpr long kFutexWaitPrivate = 0 | 128;
 constexpr long kFutexWakePrivate = 1 | 128;
+void FutexWait(Atomic<uint32_t>& word, uint32_t value) {
+  arch::Syscall(SYS_futex, reinterpret_cast<long>(word.Address()), kFutexWaitPrivate, static_cast<long>(value));
+}
+void FutexWake(Atomic<uint32_t>& word, int count) { arch::Syscall(SYS_futex, reinterpret_cast<long>(word.Address()), kFutexWakePrivate, count); }
 constexpr int kSpins = 100;  // a bin's critical section is 50-500 ns, a pause 10-40 ns: longer means the holder was descheduled
 }  // namespace
 
@@ -17,14 +22,42 @@ XALLOC_NOINLINE void Lock::AcquireSlow() {
   for (int i = 0; i < kSpins; ++i) {
     arch::SpinHint();
     uint32_t expected = kFree;
-    if (word_.Relaxed() == kFree && word_.CompareExchangeAcquire(expected, kHeld)) return;
+    if (word_.Relaxed() == kFree && word_.CompareExchangeOrdered(expected, kHeld)) return;
   }
-  while (word_.ExchangeAcquire(kContended) != kFree) {
-    arch::Syscall(SYS_futex, reinterpret_cast<long>(word_.Address()), kFutexWaitPrivate, kContended);
+  while (word_.ExchangeOrdered(kContended) != kFree) FutexWait(word_, kContended);
+}
+
+XALLOC_NOINLINE void Lock::WakeOne() { FutexWake(word_, 1); }
+
+// The lock is held, and the gate was seen closed after that: nothing was touched yet, so it goes back and is taken anew.
+XALLOC_COLD void Lock::StandAtGate() {
+  while (!g_fork_gate.IsMine() && g_fork_gate.state.Ordered() != ForkGate::kOpen) {
+    ReleaseWord();
+    g_fork_gate.WaitWhileClosed();
+    AcquireSlow();
   }
 }
 
-XALLOC_NOINLINE void Lock::WakeOne() { arch::Syscall(SYS_futex, reinterpret_cast<long>(word_.Address()), kFutexWakePrivate, 1); }
+void ForkGate::WaitWhileClosed() {
+  for (;;) {
+    uint32_t seen = kClosed;
+    if (!state.CompareExchangeOrdered(seen, kAwaited) && seen == kOpen) return;
+    FutexWait(state, kAwaited);
+  }
+}
+
+void ForkGate::Close() {
+  owner.SetRelaxed(arch::ThreadPointer());
+  state.ExchangeOrdered(kClosed);
+}
+
+void ForkGate::Open() {
+  owner.SetRelaxed(0);
+  if (state.ExchangeOrdered(kOpen) == kAwaited) FutexWake(state, INT_MAX);
+}
+
+constinit ForkGate g_fork_gate;
+constinit thread_local uint32_t t_locks_held [[gnu::tls_model("initial-exec")]] = 0;
 
 #if XALLOC_DEBUG
 namespace {

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 // lock.h: the one lock of the library: four bytes, a short spin, then a futex.
 //
-//   Used by  every layer above; fork takes them all in rank order
+//   Used by  every layer above
 //   Never    allocates, never calls libc, works in a fork child after Reset()
+//
+// Fork: the forking thread closes a gate instead of taking every lock (64 arenas have 4000). A thread that holds no lock stops at
+// the closed gate before it works under the first one it takes; the forking thread then sees each lock free once, in rank order,
+// and nobody but itself holds any until the gate opens: it may allocate in between, as other libraries' fork handlers do. A thread
+// that holds only its own cache's lock counts as holding none: nobody waits for those while the gate is closed.
 //
 // Ranks follow the layers, and a thread takes locks in ascending rank only. Debug builds check the rank of every
 // acquisition and that no system call of PageOps is made while a lock of rank kBin or above is held.
 #pragma once
+
+#include <stdint.h>
 
 #include "arch/arch.h"
 #include "base/atomic.h"
@@ -36,6 +43,25 @@ inline void DebugForgetLocks() {}
 inline void DebugAssertNoLockOverSyscall() {}
 #endif
 
+// What a thread must know of fork at each lock.
+struct ForkGate {
+  static constexpr uint32_t kOpen = 0, kClosed = 1, kAwaited = 2;
+  Atomic<uint32_t> state{kOpen};     // ordered against the words of the locks; written by the forking thread and by who waits
+  Atomic<uintptr_t> owner{0};        // the thread pointer of the thread that closed it; 0: open
+
+  // By one thread at a time.
+  void Close();
+  // By who closed it: in the parent, or in the child, which it alone survived into.
+  void Open();
+  // True for the thread that closed it: it passes.
+  bool IsMine() const { return owner.Relaxed() == arch::ThreadPointer(); }
+  void WaitWhileClosed();
+};
+extern ForkGate g_fork_gate;
+
+// Locks that the calling thread holds, its own cache's excepted.
+extern constinit thread_local uint32_t t_locks_held [[gnu::tls_model("initial-exec")]];
+
 class Lock {
  public:
   constexpr Lock() = default;
@@ -45,26 +71,37 @@ class Lock {
   void Acquire(Rank rank) {
     DebugAcquired(rank);
     uint32_t expected = kFree;
-    if (XALLOC_UNLIKELY(!word_.CompareExchangeAcquire(expected, kHeld))) AcquireSlow();
-  }
-  // For fork, which takes all locks of a rank, in one order.
-  void AcquireAmongEquals(Rank rank) {
-    DebugReleased(rank);
-    Acquire(rank);
+    if (XALLOC_UNLIKELY(!word_.CompareExchangeOrdered(expected, kHeld))) AcquireSlow();
+    if (rank == Rank::kCache || t_locks_held++ != 0) return;
+    if (XALLOC_UNLIKELY(g_fork_gate.state.Ordered() != ForkGate::kOpen)) StandAtGate();
   }
   void Release(Rank rank) {
     DebugReleased(rank);
-    if (XALLOC_UNLIKELY(word_.ExchangeRelease(kFree) == kContended)) WakeOne();
+    if (rank != Rank::kCache) t_locks_held--;
+    ReleaseWord();
   }
-  // In a fork child, whose other threads are gone: free again, whatever it was.
-  void Reset() { word_.SetRelaxed(kFree); }
+  // By the thread that closed the gate: returns once the lock has been free since then.
+  void AwaitFree() {
+    if (XALLOC_LIKELY(word_.Ordered() == kFree)) return;
+    AcquireSlow();
+    ReleaseWord();
+  }
+  // In a fork child, whose other threads are gone: free again, whatever it was. Written to only where it must be, so that the
+  // page stays shared with the parent.
+  void Reset() {
+    if (word_.Relaxed() != kFree) word_.SetRelaxed(kFree);
+  }
 
  private:
   static constexpr uint32_t kFree = 0, kHeld = 1, kContended = 2;
   void AcquireSlow();
+  void StandAtGate();
   void WakeOne();
+  void ReleaseWord() {
+    if (XALLOC_UNLIKELY(word_.ExchangeRelease(kFree) == kContended)) WakeOne();
+  }
 
-  Atomic<uint32_t> word_{kFree};  // written by all; acquire on taking pairs with release on giving back
+  Atomic<uint32_t> word_{kFree};  // written by all; ordered on taking (see ForkGate), pairs with release on giving back
 };
 
 template <Rank R>

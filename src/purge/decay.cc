@@ -53,6 +53,8 @@ void PurgeTick() {
   if (excess >= Min(kWorthIt, stats.dirty)) g_extents.Purge(Min(excess, kPerTick));
 }
 
+void ForgetOtherTicks() { g_ticking.SetRelaxed(0); }
+
 size_t PurgeEverything() {
   FlushOwnCache(true);
   DrainOtherCaches();

@@ -29,6 +29,8 @@ class Decay {
 
 // The slow-path tick: purges what is over the curve. Any thread, no lock held.
 void PurgeTick();
+// In a fork child: whoever was ticking is gone.
+void ForgetOtherTicks();
 // Everything: all thread caches, all depots, all dirty pages. Returns bytes given back to the system.
 size_t PurgeEverything();
 

@@ -3,7 +3,7 @@
 
 #include "base/line_buffer.h"
 #include "cache/fast_path.h"
-#include "os/system.h"
+#include "diag/message.h"
 
 namespace xalloc {
 namespace {
@@ -61,7 +61,7 @@ void PrintSummary() {
        << uint64_t{t.allocated() >> 10} << " KiB, purged " << uint64_t{t.extents.purged >> 10} << " KiB";
   if (t.size_mismatches != 0) line << ", " << t.size_mismatches << " frees with a wrong size";
   line << '\n';
-  os::WriteAll(2, line.data(), line.size());
+  Message(line.data(), line.size());
 }
 
 }  // namespace xalloc

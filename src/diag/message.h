@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// message.h: where the library's own lines go: summaries, warnings, reports.
+//
+//   Owns     the exported variable xmalloc_message
+//   Used by  conf, stats, api; report.cc, which writes to stderr before anything else
+// Thread safety: any thread, no lock of a rank above kInit held: the program's function may allocate.
+#pragma once
+
+#include <stddef.h>
+
+namespace xalloc {
+
+// Writes one zero-terminated line, its newline included: to the program's function if it set one, else to stderr.
+void Message(const char* line, size_t length);
+// To the program's function only; nothing happens if there is none.
+void MessageToProgram(const char* line);
+
+}  // namespace xalloc
