@@ -26,7 +26,8 @@ endif()
 set(XALLOC_LIBRARY_OPTIONS
   -Wconversion -Wno-sign-conversion
   -fPIC -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden -ftls-model=initial-exec -fno-builtin-malloc
-  -fno-builtin-free -fno-builtin-calloc -fno-builtin-realloc -fno-stack-protector -fno-plt -ffunction-sections)
+  -fno-builtin-free -fno-builtin-calloc -fno-builtin-realloc -fno-stack-protector -fno-plt -ffunction-sections
+  -foptimize-sibling-calls)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND XALLOC_LIBRARY_OPTIONS -fcf-protection=none)
 endif()
