@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+# How the programs of this folder are built and run.
+set(survival_options -O1 -g -Wall -Wextra -Werror -Wno-free-nonheap-object -fno-builtin)
+set(survival_preload LD_PRELOAD=$<TARGET_FILE:xalloc>)
+
+# survival_program(<name> <source> [FLAGS ...] [LIBS ...])
+function(survival_program name source)
+  cmake_parse_arguments(arg "" "" "FLAGS;LIBS" ${ARGN})
+  add_executable(survival_${name} ${source})
+  set_target_properties(survival_${name} PROPERTIES CXX_EXTENSIONS ON)
+  target_compile_options(survival_${name} PRIVATE ${survival_options} ${arg_FLAGS})
+  target_include_directories(survival_${name} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(survival_${name} PRIVATE ${arg_LIBS} Threads::Threads ${CMAKE_DL_LIBS})
+endfunction()
+
+# survival_library(<name> <source> [FLAGS ...]): a shared library, not linked with ours.
+function(survival_library name source)
+  cmake_parse_arguments(arg "" "" "FLAGS" ${ARGN})
+  add_library(survival_${name} SHARED ${source})
+  target_compile_options(survival_${name} PRIVATE ${survival_options} ${arg_FLAGS})
+  target_link_libraries(survival_${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+endfunction()
+
+# survival_test(<name> <program> [PLAIN] [FULL] [ENV ...] [ARGS ...]): with the library preloaded; PLAIN: without.
+function(survival_test name program)
+  cmake_parse_arguments(arg "PLAIN;FULL" "TIMEOUT" "ENV;ARGS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  if(NOT arg_PLAIN)
+    list(PREPEND arg_ENV ${survival_preload})
+  endif()
+  add_test(NAME survival.${name} COMMAND survival_${program} ${arg_ARGS})
+  set(label ci)
+  if(arg_FULL)
+    set(label full)
+    set(arg_TIMEOUT 1800)
+  endif()
+  set_tests_properties(survival.${name} PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 ENVIRONMENT "${arg_ENV}")
+endfunction()
