@@ -34,7 +34,10 @@ constexpr CacheFront MakeEmptyCache() {
 
 using CacheList = List<ThreadCache, &ThreadCache::next, &ThreadCache::prev>;
 constinit os::Lock g_lock;  // guards the two lists
-constinit CacheList g_live;
+// By the hash of their threads' pointers: see NewCache.
+constexpr unsigned kBuckets = 256;
+constinit CacheList g_live[kBuckets];
+CacheList& LiveListOf(uintptr_t owner) { return g_live[(owner >> 6) * 0x9E3779B97F4A7C15ull >> 56]; }
 constinit CacheList g_recycled;          // ended threads' caches, empty, with the sizes they had grown to
 constinit Atomic<unsigned> g_live_count{0};
 
@@ -53,15 +56,30 @@ XALLOC_COLD void StartProcess() {
   g_started.SetRelease(true);
 }
 
+void Register(ThreadCache* cache) {
+  LiveListOf(cache->owner).PushBack(cache);
+  g_live_count.AddRelaxed(1);
+}
+
+// The caller's cache, among the live ones. A thread whose first allocation comes in the last round of key destructors ends without
+// ours being called: its cache is left behind, and found here by the next thread whose stack and thread pointer are the same.
 ThreadCache* NewCache() {
+  const uintptr_t self = arch::ThreadPointer();
   g_lock.Acquire(os::Rank::kCacheList);
-  ThreadCache* cache = g_recycled.PopFront();
+  ThreadCache* cache = LiveListOf(self).front();
+  while (cache != nullptr && cache->owner != self) cache = cache->next;
+  const bool left_behind = cache != nullptr;
+  if (cache == nullptr) cache = g_recycled.PopFront();
   g_lock.Release(os::Rank::kCacheList);
+  if (left_behind) return cache;
   if (cache == nullptr) {
     cache = static_cast<ThreadCache*>(g_meta.Allocate(sizeof(ThreadCache)));
     if (cache == nullptr) return nullptr;
     memcpy(static_cast<void*>(cache), &kEmptyCache, sizeof kEmptyCache);
   }
+  cache->owner = self;
+  os::Guard<os::Rank::kCacheList> guard(g_lock);
+  Register(cache);
   return cache;
 }
 
@@ -85,10 +103,6 @@ XALLOC_COLD ThreadCache* StartThread() {
   }
   ThreadCache* cache = NewCache();
   if (cache == nullptr) return nullptr;
-  g_lock.Acquire(os::Rank::kCacheList);
-  g_live.PushBack(cache);
-  g_live_count.AddRelaxed(1);
-  g_lock.Release(os::Rank::kCacheList);
   t_local = {cache, ThreadState::kLive};
   // May allocate (keys beyond the first 32): the cache is in use by now.
   if (g_exit_key_made) pthread_setspecific(g_exit_key, cache);
@@ -133,7 +147,9 @@ ThreadCache* OwnCache() {
 
 void ForEachCache(void (*fn)(ThreadCache*, void*), void* context) {
   os::Guard<os::Rank::kCacheList> guard(g_lock);
-  for (ThreadCache* cache = g_live.front(); cache != nullptr; cache = cache->next) fn(cache, context);
+  for (CacheList& list : g_live) {
+    for (ThreadCache* cache = list.front(); cache != nullptr; cache = cache->next) fn(cache, context);
+  }
 }
 
 unsigned LiveCaches() { return g_live_count.Relaxed(); }
@@ -177,7 +193,7 @@ void EndThread() {
   const FlushResult bad = FlushAll(cache, false);
   cache->lock.Release(os::Rank::kCache);
   g_lock.Acquire(os::Rank::kCacheList);
-  g_live.Remove(cache);
+  LiveListOf(cache->owner).Remove(cache);
   g_live_count.AddRelaxed(~0u);
   g_recycled.PushFront(cache);
   g_lock.Release(os::Rank::kCacheList);
@@ -185,13 +201,12 @@ void EndThread() {
 }
 
 void ForgetOtherCaches() {
-  g_live = CacheList();
+  for (CacheList& list : g_live) list = CacheList();
   g_live_count.SetRelaxed(0);
   if (t_local.state != ThreadState::kLive) return;
   auto* cache = static_cast<ThreadCache*>(t_local.front);
   cache->lock.Reset();
-  g_live.PushBack(cache);
-  g_live_count.SetRelaxed(1);
+  Register(cache);
 }
 
 }  // namespace xalloc

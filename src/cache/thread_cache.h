@@ -56,6 +56,7 @@ struct ThreadCache : CacheFront {
   os::Lock lock;
   uint32_t slow_events;
   size_t grown_bytes;  // what the bins beyond their inline slots could hold
+  uintptr_t owner;     // the thread pointer of its thread
   ThreadCache* next;   // all live caches, or the recycled ones
   ThreadCache* prev;
   void* slots[kNumBins][kInlineSlots];
