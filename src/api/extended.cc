@@ -4,6 +4,7 @@
 // Flags: bits 0-5 log2 of the alignment, 0x40 zero, bits 8-19 thread cache + 2, bits 20-31 arena + 1.
 #include <string.h>
 
+#include "api/whole.h"
 #include "cache/fast_path.h"
 
 namespace xalloc {

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdio.h>
 
+#include "api/whole.h"
 #include "purge/decay.h"
 #include "stats/stats.h"
 

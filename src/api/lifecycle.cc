@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "cache/fast_path.h"
+#include "diag/message.h"
 #include "os/sanitizer.h"
 #include "os/system.h"
 #include "purge/decay.h"
@@ -59,6 +60,9 @@ void AfterForkInChild() {
 
 [[gnu::constructor]] void OnLoad() {
   pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild);
+  // The options are read at the first allocation; who gave some can bear it now.
+  if (os::Environment("MALLOC_CONF") != nullptr || os::Environment("XALLOC_CONF") != nullptr) OwnCache();
+  if (g_options.stats_print != 0) KeepStderr();
   if (!os::SanitizerPresent()) return;
   constexpr char kText[] = "xalloc: a sanitizer is in charge of memory here, stepping aside\n";
   os::WriteAll(2, kText, sizeof kText - 1);

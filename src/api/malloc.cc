@@ -43,7 +43,8 @@ XALLOC_COLD void* ReallocToZero(void* p) {
 }  // namespace
 
 // Nothing else refers to lifecycle.o: without this a static program would be linked without its fork handlers.
-extern const char g_lifecycle;
+extern const char g_lifecycle, g_malloc_set;
+constinit const char g_malloc_set = 0;  // what whole.h refers to
 [[gnu::used]] constinit const char* const g_with_lifecycle = &g_lifecycle;
 
 }  // namespace xalloc

@@ -8,6 +8,7 @@
 // All operators are weak: a program linked with the archive may define some of them itself.
 #include <dlfcn.h>
 
+#include "api/whole.h"
 #include "cache/fast_path.h"
 
 // What the compiler itself refers to for try and catch: weak, for programs without a C++ runtime.

@@ -12,6 +12,9 @@ namespace xalloc {
 
 // Writes one zero-terminated line, its newline included: to the program's function if it set one, else to stderr.
 void Message(const char* line, size_t length);
+// For a line at exit: programs close stderr before the last destructors run (coreutils do). Lines go to a second descriptor for
+// what stderr is now, while that one is still what it was.
+void KeepStderr();
 // To the program's function only; nothing happens if there is none.
 void MessageToProgram(const char* line);
 

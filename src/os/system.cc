@@ -4,6 +4,7 @@
 #include <linux/resource.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "arch/arch.h"
@@ -97,6 +98,29 @@ void BlockSignal(int signal) {
   const uint64_t set = uint64_t{1} << (signal - 1);
   constexpr int kBlock = 0;
   arch::Syscall(SYS_rt_sigprocmask, kBlock, reinterpret_cast<long>(&set), 0, sizeof set);
+}
+
+namespace {
+bool Identify(int fd, KeptFd& out) {
+  struct stat s;
+  if (arch::Syscall(SYS_fstat, fd, reinterpret_cast<long>(&s)) != 0) return false;
+  out = {fd, s.st_dev, s.st_ino};
+  return true;
+}
+}  // namespace
+
+KeptFd KeepFd(int fd) {
+  constexpr long kDuplicate = 1030;  // F_DUPFD_CLOEXEC
+  constexpr long kAtLeast = 100;
+  KeptFd kept;
+  const long copy = arch::Syscall(SYS_fcntl, fd, kDuplicate, kAtLeast);
+  if (copy >= 0) Identify(static_cast<int>(copy), kept);
+  return kept;
+}
+
+bool StillOpen(const KeptFd& kept) {
+  KeptFd now;
+  return kept.fd >= 0 && Identify(kept.fd, now) && now.device == kept.device && now.inode == kept.inode;
 }
 
 bool MemoryBarrierAllThreads() {

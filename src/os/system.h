@@ -33,6 +33,15 @@ void WriteAll(int fd, const char* text, size_t length);
 // Blocks a signal on the calling thread, by a raw system call: pthread_sigmask is interposable.
 void BlockSignal(int signal);
 
+// A second descriptor for what `fd` refers to, out of the way of the program's; -1: refused. StillOpen: whether a descriptor kept so is
+// still what it was, and not something that the program opened in its place.
+struct KeptFd {
+  int fd = -1;
+  uint64_t device = 0, inode = 0;
+};
+KeptFd KeepFd(int fd);
+bool StillOpen(const KeptFd& kept);
+
 // True if every running thread of the process passed a full barrier between call and return; false if the kernel cannot.
 bool MemoryBarrierAllThreads();
 
