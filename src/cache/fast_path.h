@@ -49,6 +49,9 @@ void* AllocateUncached(size_t size, unsigned cls);
 void FreeUncached(unsigned cls, void* p);
 // Flushes the calling thread's cache, past the depots when `check`.
 void FlushOwnCache(bool check);
+// Empties the calling thread's cache and all depots, and gives every slab without a block back to the extent heap, so that another
+// class can have it.
+void ReturnUnused();
 
 // The top object of a bin, or null when it is empty.
 XALLOC_INLINE void* Pop(CacheBin* bin) {

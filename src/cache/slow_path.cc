@@ -96,12 +96,26 @@ void* AllocateFromArena(size_t size, unsigned cls) {
   return Filled(p, 0, ClassSize(cls));
 }
 
+// What `allocate` gives; where the kernel has no more, what lies free in bins of other classes is collected, and asked for again.
+template <class Fn>
+void* OrFromUnused(size_t size, Fn allocate) {
+  void* p = allocate();
+  if (XALLOC_LIKELY(p != nullptr) || size > ExtentHeap::kMaxGranules * kGranule || Reporting() || SteppedAside()) return p;
+  ReturnUnused();
+  return allocate();
+}
+
 XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
   ThreadCache* cache = OwnCache();
-  if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) return AllocateFromArena(size, cls);
-  cache->lock.Acquire(os::Rank::kCache);
-  void* p = RefillAndPop(cache, cls);
-  cache->lock.Release(os::Rank::kCache);
+  if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) {
+    return OrFromUnused(size, [size, cls] { return AllocateFromArena(size, cls); });
+  }
+  void* p = OrFromUnused(size, [cache, cls] {
+    cache->lock.Acquire(os::Rank::kCache);
+    void* got = RefillAndPop(cache, cls);
+    cache->lock.Release(os::Rank::kCache);
+    return got;
+  });
   NoteSlowEvent(cache);
   return p;
 }
@@ -116,7 +130,7 @@ void* AllocateLarge(size_t size, size_t alignment, bool zero) {
   ThreadCache* cache = OwnCache();  // the options are read by now
   if (Reporting()) return LastWordsAllocate(size, alignment);
   if (SteppedAside()) return HandOver(size, alignment, zero);
-  void* p = LargeAllocate(g_extents, size, alignment, zero);
+  void* p = OrFromUnused(size, [=] { return LargeAllocate(g_extents, size, alignment, zero); });
   if (!zero && p != nullptr) Filled(p, 0, LargeUsableSize(size, alignment));
   NoteEvent(cache);
   return p;
@@ -254,7 +268,7 @@ void* Realloc(void* p, size_t size) {
     Extent* block = FindBlock(p, Act::kRealloc);
     if (size > kMaxSmall && block != nullptr && !Reporting()) {
       const size_t before = block->block.usable;
-      void* moved = LargeResize(g_extents, block, size);
+      void* moved = OrFromUnused(size, [=] { return LargeResize(g_extents, block, size); });
       if (XALLOC_UNLIKELY(FillsFresh()) && moved != nullptr) Filled(moved, before, UsableSize(moved, Act::kRealloc));
       NoteEvent(OwnCache());
       return moved;
@@ -316,6 +330,16 @@ void FlushOwnCache(bool check) {
   const FlushResult bad = FlushAll(cache, check);
   cache->lock.Release(os::Rank::kCache);
   Report(bad);
+}
+
+void ReturnUnused() {
+  FlushOwnCache(true);
+  for (unsigned i = 0; i < g_arenas.count(); ++i) {
+    if (Arena* arena = g_arenas.At(i); arena != nullptr) Report(arena->DrainDepots());
+  }
+  for (unsigned i = 0; i < g_arenas.count(); ++i) {
+    if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->ReleaseEmptySlabs();
+  }
 }
 
 }  // namespace xalloc

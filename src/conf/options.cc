@@ -126,8 +126,11 @@ bool IsWithoutEffect(Span key) {
   return false;
 }
 
-// One `key:value`. False if it was refused.
-bool ParsePair(Span pair, Options& options, Source source) {
+// Of one source: whoever hands over a text of another kind altogether learns that once.
+constexpr size_t kMostComplaints = 10;
+
+// One `key:value`. False if it was refused; says so if `loud`.
+bool ParsePair(Span pair, Options& options, Source source, bool loud) {
   const auto* colon = static_cast<const char*>(memchr(pair.text, ':', pair.length));
   const Span key = {pair.text, colon == nullptr ? pair.length : static_cast<size_t>(colon - pair.text)};
   for (const Row& row : kRows) {
@@ -138,11 +141,11 @@ bool ParsePair(Span pair, Options& options, Source source) {
       if (&options == &g_options) g_sources[&row - kRows] = source;
       return true;
     }
-    Complain(pair, key, &row);
+    if (loud) Complain(pair, key, &row);
     return false;
   }
   if (colon != nullptr && IsWithoutEffect(key)) return true;
-  Complain(pair, key, nullptr);
+  if (loud) Complain(pair, key, nullptr);
   return false;
 }
 
@@ -170,12 +173,16 @@ void Confirm(const Options& options) {
 }  // namespace
 
 size_t ParseOptions(const char* text, Options& options, Source source) {
-  constexpr size_t kMostComplaints = 20;  // a text of another kind altogether must not flood stderr
   size_t refused = 0;
-  while (text != nullptr && *text != '\0' && refused < kMostComplaints) {
+  while (text != nullptr && *text != '\0' ) {
     const char* end = text + strcspn(text, ",");
-    if (end != text && !ParsePair({text, static_cast<size_t>(end - text)}, options, source)) ++refused;
+    if (end != text && !ParsePair({text, static_cast<size_t>(end - text)}, options, source, refused < kMostComplaints)) ++refused;
     text = *end == ',' ? end + 1 : end;
+  }
+  if (refused > kMostComplaints) {
+    LineBuffer<100> line;
+    line << "xalloc: " << refused - kMostComplaints << " more options skipped; see docs/errors.md#option";
+    Say(line);
   }
   return refused;
 }

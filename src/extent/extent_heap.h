@@ -143,9 +143,12 @@ class ExtentHeap {
     kUnknown,
     kZeroes,
     kKeeps,    // accepts, and the contents stay: calloc must clear
-    kRefused,  // said no once: do not ask again
+    kRefused,  // said no kPatience times in a row: do not ask again
   };
   Atomic<uint32_t> purging_{kUnknown};
+  // One no may be about one range: memory that the program has locked. By whoever purges, relaxed: a count lost is a question more.
+  static constexpr uint32_t kPatience = 8;
+  Atomic<uint32_t> refusals_{0};
 
   static constexpr unsigned kMappedBuckets = 256;
   List<Extent, &Extent::next, &Extent::prev> mapped_[kMappedBuckets];

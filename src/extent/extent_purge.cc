@@ -15,13 +15,15 @@ size_t ExtentHeap::Purge(size_t bytes) {
     const unsigned n = CollectDirty(pieces, (bytes - done + kGranule - 1) >> kLgGranule);
     lock_.Release(os::Rank::kExtents);
     if (n == 0) break;
-    for (unsigned i = 0; i < n; ++i) {
+    const size_t before = done;
+    for (unsigned i = 0; i < n && purging_.Relaxed() != kRefused; ++i) {
       PurgePiece(pieces[i]);
       if (pieces[i].purged) done += size_t{pieces[i].run.length} << kLgGranule;
     }
     lock_.Acquire(os::Rank::kExtents);
     ReturnPurged(pieces, n);
     lock_.Release(os::Rank::kExtents);
+    if (done == before) break;  // refused pieces come round again
   }
   return done;
 }
@@ -81,13 +83,16 @@ void ExtentHeap::PurgePiece(Piece& piece) {
   volatile char* probe = at;
   if (known == kUnknown) *probe = 1;
   piece.purged = pages_.purge(at, bytes);
+  if (piece.purged && refusals_.Relaxed() != 0) refusals_.SetRelaxed(0);
   if (XALLOC_LIKELY(known == kZeroes && piece.purged)) {
     piece.zeroed = true;
     return;
   }
   if (!piece.purged) {
-    purging_.SetRelaxed(kRefused);
-  } else if (known == kUnknown) {
+    if (refusals_.AddRelaxed(1) + 1 >= kPatience) purging_.SetRelaxed(kRefused);
+    return;
+  }
+  if (known == kUnknown) {
     piece.zeroed = *probe == 0;
     purging_.SetRelaxed(piece.zeroed ? uint32_t{kZeroes} : kKeeps);
   }

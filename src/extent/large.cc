@@ -50,7 +50,11 @@ size_t LargeUsableSize(size_t size, size_t alignment) {
 
 void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) {
   if (LargeUsableSize(size, alignment) == 0) return nullptr;
-  if (OwnMapping(size, alignment)) return Mapped(heap, size, alignment);
+  if (OwnMapping(size, alignment)) {
+    void* mapped = Mapped(heap, size, alignment);
+    // Address space that the heap has never goes back. Where no more is to be had, what is free in the heap serves large blocks too.
+    if (XALLOC_LIKELY(mapped != nullptr) || alignment > kHugepage || size > ExtentHeap::kMaxGranules * kGranule) return mapped;
+  }
   bool zeroed = false;
   Extent* block = heap.Allocate(CeilDiv(size, kGranule), alignment, Extent::Kind::kLarge, &zeroed);
   if (block == nullptr) return nullptr;

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "arch/arch.h"
+#include "base/attributes.h"
 #include "base/bits.h"
 #include "os/lock.h"
 #include "os/system.h"
@@ -39,7 +40,9 @@ void* RawMmap(void* hint, size_t size, int protection, int extra) {
 
 void Unmap(void* at, size_t size) {
   Check(at, size);
-  arch::Syscall(SYS_munmap, Word(at), static_cast<long>(size));
+  if (XALLOC_LIKELY(arch::Syscall(SYS_munmap, Word(at), static_cast<long>(size)) == 0)) return;
+  // The middle of what the kernel has merged, and the process has as many mappings as it may: the address is lost, the memory is not.
+  arch::Syscall(SYS_madvise, Word(at), static_cast<long>(size), MADV_DONTNEED);
 }
 
 void* Mmap(void* hint, size_t size, int protection, int extra) {

@@ -43,6 +43,9 @@ void PurgeTick() {
   if (g_options.dirty_decay_ms < 0) return;
   const ExtentStats stats = g_extents.Stats();
   if (stats.dirty == 0) return;
+  // Small programs are left alone, the clock included: there are sandboxes that kill on madvise, and on clock_gettime as a system call.
+  constexpr size_t kSmallHeap = size_t{8} << 20;
+  if (g_options.dirty_decay_ms != 0 && stats.used + stats.dirty < kSmallHeap) return;
   uint32_t idle = 0;
   if (!g_ticking.CompareExchangeAcquire(idle, 1)) return;
   const size_t allowed = g_options.dirty_decay_ms == 0 ? 0 : g_decay.Allowed(os::NowMs(), static_cast<uint64_t>(g_options.dirty_decay_ms), stats.dirty, stats.dirtied);
@@ -56,17 +59,8 @@ void PurgeTick() {
 void ForgetOtherTicks() { g_ticking.SetRelaxed(0); }
 
 size_t PurgeEverything() {
-  FlushOwnCache(true);
   DrainOtherCaches();
-  for (unsigned i = 0; i < g_arenas.count(); ++i) {
-    Arena* arena = g_arenas.At(i);
-    if (arena == nullptr) continue;
-    const FlushResult bad = arena->DrainDepots();
-    if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
-  }
-  for (unsigned i = 0; i < g_arenas.count(); ++i) {
-    if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->ReleaseEmptySlabs();
-  }
+  ReturnUnused();
   return g_extents.Purge(SIZE_MAX / 2);
 }
 

@@ -77,13 +77,25 @@ TEST_F(Extents, AKernelWhosePurgeDoesNotZeroIsFoundOut) {
   EXPECT_FALSE(zeroed);
 }
 
-TEST_F(Extents, ARefusedPurgeIsNotAskedAgainAndNothingIsLost) {
+TEST_F(Extents, APurgeRefusedOnceIsAskedAgain) {
   heap_.Free(Get(8));
   FakePages::Get().refuse_at = FakePages::Get().calls + 1;
   EXPECT_EQ(heap_.Purge(SIZE_MAX / 2), 0u);
   EXPECT_EQ(heap_.Stats().dirty, 8 * kGranule);
+  EXPECT_EQ(heap_.Purge(SIZE_MAX / 2), 8 * kGranule);
+  EXPECT_EQ(heap_.Stats().dirty, 0u);
+}
+
+TEST_F(Extents, APurgeRefusedAgainAndAgainIsNotAskedAnyMoreAndNothingIsLost) {
+  heap_.Free(Get(8));
+  FakePages::Get().refuse_at = FakePages::Get().calls + 1;
+  FakePages::Get().refuse_all_from = true;
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(heap_.Purge(SIZE_MAX / 2), 0u);
+  FakePages::Get().refuse_at = -1;
+  FakePages::Get().refuse_all_from = false;
   EXPECT_EQ(heap_.Purge(SIZE_MAX / 2), 0u);
   EXPECT_EQ(FakePages::Get().purges, 0);
+  EXPECT_EQ(heap_.Stats().dirty, 8 * kGranule);
   EXPECT_NE(Get(8), nullptr);
 }
 
