@@ -356,13 +356,14 @@ XALLOC_COLD Arena* ArenaTable::Make(unsigned i) {
   auto* made = static_cast<Arena*>(memory);
   made->index_ = i;
   made->backing_ = backing_;
+  // Counted before it is there: whoever can take a lock of it is seen by a fork, which goes by the count.
+  unsigned count = count_.Relaxed();
+  while (count < i + 1 && !count_.CompareExchangeRelease(count, i + 1)) {
+  }
   Arena* found = nullptr;
   if (!arenas_[i].CompareExchangeRelease(found, made)) {
     backing_.meta->Free(memory, sizeof(Arena));
     return found;
-  }
-  unsigned count = count_.Relaxed();
-  while (count < i + 1 && !count_.CompareExchangeRelease(count, i + 1)) {
   }
   return made;
 }

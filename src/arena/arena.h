@@ -120,7 +120,7 @@ class ArenaTable {
   // The arena of the CPU we run on; made when first needed. Null only if the kernel refuses the very first.
   Arena* Current();
   Arena* At(unsigned i) const { return i < kMaxArenas ? arenas_[i].Acquire() : nullptr; }
-  unsigned count() const { return count_.Relaxed(); }
+  unsigned count() const { return count_.Acquire(); }
   const Backing& backing() const { return backing_; }
 
  private:
@@ -128,7 +128,7 @@ class ArenaTable {
 
   const Backing backing_;
   Atomic<Arena*> arenas_[kMaxArenas];  // set once, by compare-exchange (release); readers acquire
-  Atomic<unsigned> count_{0};          // one past the highest made
+  Atomic<unsigned> count_{0};          // one past the highest made or about to be: raised (release) before the arena is there
 };
 
 extern ArenaTable g_arenas;
