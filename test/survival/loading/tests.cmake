@@ -8,6 +8,9 @@ survival_program(interposed loading/interposed.cc)
 set(interposers $<TARGET_FILE:survival_interposers>)
 survival_test(loading.interposers_first interposed PLAIN ENV LD_PRELOAD=${interposers}:$<TARGET_FILE:xalloc>)
 survival_test(loading.interposers_last interposed PLAIN ENV LD_PRELOAD=$<TARGET_FILE:xalloc>:${interposers})
+# Every free goes on to the kernel, and the options and the summary have something to do.
+survival_test(loading.interposers_purging interposed PLAIN
+  ENV LD_PRELOAD=${interposers}:$<TARGET_FILE:xalloc> MALLOC_CONF=dirty_decay_ms:0,stats_print:true)
 
 foreach(i RANGE 1 20)
   survival_library(tls${i} loading/tls_library.c FLAGS -DNAME=Tls${i})
@@ -21,6 +24,10 @@ survival_test(loading.dlmopen_second_copy namespaces ARGS $<TARGET_FILE:xalloc>)
 
 survival_library(audit loading/audit.c)
 survival_test(loading.ld_audit early ENV LD_AUDIT=$<TARGET_FILE:survival_audit>)
+# The module brings a copy of the library with it: it serves the loader's namespace before the program's copy is there.
+survival_library(audit_linked loading/audit.c)
+target_link_libraries(survival_audit_linked PRIVATE xalloc)
+survival_test(loading.ld_audit_with_a_copy early ENV LD_AUDIT=$<TARGET_FILE:survival_audit_linked>)
 
 survival_program(message_set loading/message.c LIBS xalloc)
 survival_test(loading.message_set_at_run_time message_set PLAIN)
