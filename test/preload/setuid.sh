@@ -12,7 +12,7 @@ export MALLOC_CONF=confirm_conf:true,nonsense:1 XALLOC_CONF=stats_print:true
 # Without the bit it listens: else the rest would prove nothing.
 chmod 755 "$program"
 $user "$program" 2>"$work/err" >/dev/null
-grep -q '^xalloc: option nonsense:1 is unknown' "$work/err" && grep -q '^xalloc: option confirm_conf:1' "$work/err" && grep -q '^xalloc: served' "$work/err" ||
+grep -q '^xalloc: option nonsense:1 is unknown' "$work/err" && grep -q '^xalloc: option confirm_conf:true' "$work/err" && grep -q '^xalloc: served' "$work/err" ||
   { echo "does not read the environment at all:"; cat "$work/err"; exit 1; }
 chown 12346 "$program"
 chmod 4755 "$program"
