@@ -21,18 +21,15 @@ constinit const char g_lifecycle = 0;  // what malloc.cc refers to, so that an a
 namespace {
 
 // In rank order: who holds a lock may go on to take one of a higher rank, never of a lower.
-template <class Fn>
-void ForEachLock(Fn fn) {
-  fn(StartLock());
-  fn(CacheRegistryLock());
-  fn(g_extents.grow_lock());
+void AwaitEachLock() {
+  StartLock().AwaitFree();
+  CacheRegistryLock().AwaitFree();
+  g_extents.grow_lock().AwaitFree();
   for (unsigned i = 0; i < g_arenas.count(); ++i) {
-    Arena* arena = g_arenas.At(i);
-    if (arena == nullptr) continue;
-    for (unsigned cls = 1; cls <= kNumClasses; ++cls) fn(arena->lock(cls));
+    for (os::Lock& lock : g_arena_locks[i].of_bin) lock.AwaitFree();
   }
-  fn(g_extents.lock());
-  fn(g_meta.lock());
+  g_extents.lock().AwaitFree();
+  g_meta.lock().AwaitFree();
 }
 
 void BeforeFork() {
@@ -43,7 +40,7 @@ void BeforeFork() {
   CacheRegistryLock().Acquire(os::Rank::kCacheList);
   os::g_fork_gate.Close();
   CacheRegistryLock().Release(os::Rank::kCacheList);
-  ForEachLock([](os::Lock& lock) { lock.AwaitFree(); });
+  AwaitEachLock();
 }
 
 void AfterForkInParent() {
@@ -52,13 +49,14 @@ void AfterForkInParent() {
 
 void AfterForkInChild() {
   if (!os::g_fork_gate.IsMine()) return;
-  ForEachLock([](os::Lock& lock) { lock.Reset(); });
+  os::g_fork_gate.OpenInChild();
   ForgetOtherCaches();
   ForgetOtherTicks();
-  os::g_fork_gate.Open();
 }
 
-[[gnu::constructor]] void OnLoad() {
+// The first constructor and the last destructor of all, in a static program, too (for the .so, -z initfirst sees to it): handlers of
+// others then run outside of ours, and a lock that they take cannot be held by a thread that waits at the gate.
+void OnLoad() {
   pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild);
   // The options are read at the first allocation; who gave some can bear it now.
   if (os::Environment("MALLOC_CONF") != nullptr || os::Environment("XALLOC_CONF") != nullptr) OwnCache();
@@ -69,7 +67,7 @@ void AfterForkInChild() {
 }
 
 // Last of all destructors (we are initialised first): what the main thread freed is checked once more, then the numbers.
-[[gnu::destructor]] void OnExit() {
+void OnExit() {
   FlushOwnCache(true);
   for (unsigned i = 0; i < g_arenas.count(); ++i) {
     Arena* arena = g_arenas.At(i);
@@ -79,6 +77,9 @@ void AfterForkInChild() {
   }
   if (g_options.stats_print != 0) PrintSummary();
 }
+
+[[gnu::section(".init_array.00001"), gnu::used]] void (*const g_on_load)() = OnLoad;
+[[gnu::section(".fini_array.00001"), gnu::used]] void (*const g_on_exit)() = OnExit;
 
 }  // namespace
 }  // namespace xalloc

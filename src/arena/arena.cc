@@ -7,6 +7,7 @@
 
 namespace xalloc {
 
+constinit ArenaLocks g_arena_locks[kMaxArenas];
 constinit ArenaTable g_arenas{{&g_extents, &g_page_map, &g_meta}};
 
 namespace {
@@ -355,6 +356,7 @@ XALLOC_COLD Arena* ArenaTable::Make(unsigned i) {
   if (memory == nullptr) return At(0);
   auto* made = static_cast<Arena*>(memory);
   made->index_ = i;
+  made->locks_ = g_arena_locks[i].of_bin;
   made->backing_ = backing_;
   // Counted before it is there: whoever can take a lock of it is seen by a fork, which goes by the count.
   unsigned count = count_.Relaxed();

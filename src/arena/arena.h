@@ -7,7 +7,7 @@
 //   Used by  thread caches at refill and flush; threads without a cache directly
 //   Never    cares who allocated a block: a remote free costs what a local one costs
 //
-// Locks: one per bin (rank kBin), packed apart from the bins so that a fork child that resets them dirties one page.
+// Locks: one per bin (rank kBin), those of all arenas in one table, because fork looks at each of them (four pages, not 64).
 // A thread holds at most one bin lock at a time.
 // Thread safety: all public functions, any thread.
 #pragma once
@@ -80,7 +80,6 @@ class Arena {
   // Slabs by free share: [0] full, [1 + b] those in bucket b. Walks the lists under the bin's lock.
   void SlabHistogram(unsigned cls, size_t (&count)[kBuckets + 1]);
   void Validate();
-  os::Lock& lock(unsigned cls) { return locks_[cls]; }
   bool BinInUse(unsigned cls) const { return (bins_in_use_.Relaxed() >> cls & 1) != 0; }
 
  private:
@@ -106,11 +105,11 @@ class Arena {
   static void Rebucket(Bin& bin, Extent* slab, unsigned bucket);
   static bool Settle(Bin& bin, Extent* slab, const SlabShape& shape);
 
-  os::Lock locks_[kNumBins];
   friend class ArenaTable;
+  os::Lock* locks_;  // one per bin
   unsigned index_;
   Backing backing_;
-  Atomic<uint64_t> bins_in_use_{0};  // bit per class: fork skips the locks of the others
+  Atomic<uint64_t> bins_in_use_{0};  // bit per class
   alignas(arch::kSharedLine) Bin bins_[kNumBins];
 };
 
@@ -132,5 +131,11 @@ class ArenaTable {
 };
 
 extern ArenaTable g_arenas;
+
+// Of arena i, by its index. 256 bytes each, so that arenas share no line.
+struct alignas(256) ArenaLocks {
+  os::Lock of_bin[kNumBins];
+};
+extern ArenaLocks g_arena_locks[kMaxArenas];
 
 }  // namespace xalloc

@@ -35,9 +35,9 @@ constexpr CacheFront MakeEmptyCache() {
 using CacheList = List<ThreadCache, &ThreadCache::next, &ThreadCache::prev>;
 constinit os::Lock g_lock;  // guards the two lists
 // By the hash of their threads' pointers: see NewCache.
-constexpr unsigned kBuckets = 256;
+constexpr unsigned kBuckets = 128;
 constinit CacheList g_live[kBuckets];
-CacheList& LiveListOf(uintptr_t owner) { return g_live[(owner >> 6) * 0x9E3779B97F4A7C15ull >> 56]; }
+CacheList& LiveListOf(uintptr_t owner) { return g_live[(owner >> 6) * 0x9E3779B97F4A7C15ull >> 57]; }
 constinit CacheList g_recycled;          // ended threads' caches, empty, with the sizes they had grown to
 constinit Atomic<unsigned> g_live_count{0};
 
@@ -205,7 +205,6 @@ void ForgetOtherCaches() {
   g_live_count.SetRelaxed(0);
   if (t_local.state != ThreadState::kLive) return;
   auto* cache = static_cast<ThreadCache*>(t_local.front);
-  cache->lock.Reset();
   Register(cache);
 }
 

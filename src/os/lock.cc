@@ -21,10 +21,11 @@ constexpr int kSpins = 100;  // a bin's critical section is 50-500 ns, a pause 1
 XALLOC_NOINLINE void Lock::AcquireSlow() {
   for (int i = 0; i < kSpins; ++i) {
     arch::SpinHint();
-    uint32_t expected = kFree;
-    if (word_.Relaxed() == kFree && word_.CompareExchangeOrdered(expected, kHeld)) return;
+    uint32_t found = word_.Relaxed();
+    if (IsFree(found) && word_.CompareExchangeOrdered(found, g_fork_gate.generation.Relaxed() | kHeld)) return;
   }
-  while (word_.ExchangeOrdered(kContended) != kFree) FutexWait(word_, kContended);
+  const uint32_t contended = g_fork_gate.generation.Relaxed() | kContended;
+  while (!IsFree(word_.ExchangeOrdered(contended))) FutexWait(word_, contended);
 }
 
 XALLOC_NOINLINE void Lock::WakeOne() { FutexWake(word_, 1); }
@@ -56,7 +57,13 @@ void ForkGate::Open() {
   if (state.ExchangeOrdered(kOpen) == kAwaited) FutexWake(state, INT_MAX);
 }
 
-constinit ForkGate g_fork_gate;
+void ForkGate::OpenInChild() {
+  generation.SetRelaxed(generation.Relaxed() + Lock::kGeneration);
+  state.SetRelaxed(kOpen);
+  owner.SetRelaxed(0);
+}
+
+alignas(64) constinit ForkGate g_fork_gate;
 constinit thread_local uint32_t t_locks_held [[gnu::tls_model("initial-exec")]] = 0;
 
 #if XALLOC_DEBUG

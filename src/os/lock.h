@@ -2,7 +2,7 @@
 // lock.h: the one lock of the library: four bytes, a short spin, then a futex.
 //
 //   Used by  every layer above
-//   Never    allocates, never calls libc, works in a fork child after Reset()
+//   Never    allocates, never calls libc
 //
 // Fork: the forking thread closes a gate instead of taking every lock (64 arenas have 4000). A thread that holds no lock stops at
 // the closed gate before it works under the first one it takes; the forking thread then sees each lock free once, in rank order,
@@ -47,12 +47,16 @@ inline void DebugAssertNoLockOverSyscall() {}
 struct ForkGate {
   static constexpr uint32_t kOpen = 0, kClosed = 1, kAwaited = 2;
   Atomic<uint32_t> state{kOpen};     // ordered against the words of the locks; written by the forking thread and by who waits
+  Atomic<uint32_t> generation{0};    // how many forks lie between this process and the first; shifted as in Lock
   Atomic<uintptr_t> owner{0};        // the thread pointer of the thread that closed it; 0: open
 
   // By one thread at a time.
   void Close();
-  // By who closed it: in the parent, or in the child, which it alone survived into.
+  // By who closed it, in the parent.
   void Open();
+  // The same in the child, which that thread alone survived into: every lock is free there, without one being written to. A thread
+  // that took a lock only to see the gate closed may have left its mark in the copy; it is of an older generation.
+  void OpenInChild();
   // True for the thread that closed it: it passes.
   bool IsMine() const { return owner.Relaxed() == arch::ThreadPointer(); }
   void WaitWhileClosed();
@@ -71,7 +75,7 @@ class Lock {
   void Acquire(Rank rank) {
     DebugAcquired(rank);
     uint32_t expected = kFree;
-    if (XALLOC_UNLIKELY(!word_.CompareExchangeOrdered(expected, kHeld))) AcquireSlow();
+    if (XALLOC_UNLIKELY(!word_.CompareExchangeOrdered(expected, g_fork_gate.generation.Relaxed() | kHeld))) AcquireSlow();
     if (rank == Rank::kCache || t_locks_held++ != 0) return;
     if (XALLOC_UNLIKELY(g_fork_gate.state.Ordered() != ForkGate::kOpen)) StandAtGate();
   }
@@ -86,19 +90,17 @@ class Lock {
     AcquireSlow();
     ReleaseWord();
   }
-  // In a fork child, whose other threads are gone: free again, whatever it was. Written to only where it must be, so that the
-  // page stays shared with the parent.
-  void Reset() {
-    if (word_.Relaxed() != kFree) word_.SetRelaxed(kFree);
-  }
 
  private:
-  static constexpr uint32_t kFree = 0, kHeld = 1, kContended = 2;
+  friend struct ForkGate;
+  // Held and contended carry the generation of the process in the bits above; with an older one, the lock is free.
+  static constexpr uint32_t kFree = 0, kHeld = 1, kContended = 2, kGeneration = 4;
+  static bool IsFree(uint32_t word) { return word == kFree || (word & ~(kGeneration - 1)) != g_fork_gate.generation.Relaxed(); }
   void AcquireSlow();
   void StandAtGate();
   void WakeOne();
   void ReleaseWord() {
-    if (XALLOC_UNLIKELY(word_.ExchangeRelease(kFree) == kContended)) WakeOne();
+    if (XALLOC_UNLIKELY((word_.ExchangeRelease(kFree) & kContended) != 0)) WakeOne();
   }
 
   Atomic<uint32_t> word_{kFree};  // written by all; ordered on taking (see ForkGate), pairs with release on giving back
