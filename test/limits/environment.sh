@@ -31,8 +31,8 @@ else
   echo 'process 1: may not make namespaces'
 fi
 if [ "$(id -u)" -eq 0 ]; then
-  mkdir "$work/root" && cp "$static" "$work/root/program"
-  lives 'a root without /proc and /sys' chroot "$work/root" /program
+  mkdir "$work/jail" && cp "$static" "$work/jail/program"
+  lives 'a root without /proc and /sys' chroot "$work/jail" /program
 else
   echo 'another root: not root'
 fi
