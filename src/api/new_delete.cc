@@ -99,7 +99,11 @@ void* NewAligned(size_t size, std::align_val_t alignment) {
 }
 
 // True if what follows in this file can catch an exception: the C++ runtime was there when we were loaded.
-bool CanCatch() { return &__gxx_personality_v0 != nullptr; }
+bool CanCatch() {
+  auto* personality = &__gxx_personality_v0;
+  asm("" : "+r"(personality));  // clang takes it for granted that the personality of this file's functions exists
+  return personality != nullptr;
+}
 
 // A handler may throw; nothrow forms turn that into null.
 void* NewNothrow(size_t size, const std::nothrow_t& tag) noexcept {

@@ -21,6 +21,7 @@ constexpr size_t kDepotBytes = size_t{1} << 20;
 // harden:off: what is no live block is passed over, and lost if it was one.
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
 
+constexpr unsigned kOnStack = 64;  // objects in hand at once: a tick may come on a signal stack with 2 KiB to spare
 constexpr unsigned kReleaseAtOnce = 16;  // empty slabs collected before the lock is given up to release them
 }  // namespace
 
@@ -251,9 +252,9 @@ XALLOC_NOINLINE void Arena::Rebucket(Bin& bin, Extent* slab, unsigned bucket) {
 FlushResult Arena::DrainDepots() {
   FlushResult bad;
   for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
-    void* objects[kMaxBatch];
+    void* objects[kOnStack];
     unsigned n = 0;
-    while (bad.misuse == Misuse::kNone && (n = TakeFromDepot(cls, objects, kMaxBatch)) != 0) bad = FlushToSlabs(cls, objects, n);
+    while (bad.misuse == Misuse::kNone && (n = TakeFromDepot(cls, objects, kOnStack)) != 0) bad = FlushToSlabs(cls, objects, n);
   }
   return bad;
 }
@@ -278,30 +279,44 @@ void Arena::ReleaseEmptySlabs() {
 
 void Arena::AgeDepots() {
   for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
-    Bin& bin = bins_[cls];
-    if (__atomic_load_n(&bin.depot_count, __ATOMIC_RELAXED) == 0) continue;
-    void* objects[kMaxBatch];
+    if (__atomic_load_n(&bins_[cls].depot_count, __ATOMIC_RELAXED) == 0) continue;
     locks_[cls].Acquire(os::Rank::kBin);
-    // Half of what nobody wanted goes, the oldest first.
-    const unsigned n = Min((bin.depot_low + 1) / 2, kMaxBatch);
-    memcpy(objects, bin.depot, n * sizeof(void*));
-    memmove(bin.depot, bin.depot + n, (bin.depot_count - n) * sizeof(void*));
-    __atomic_store_n(&bin.depot_count, bin.depot_count - n, __ATOMIC_RELAXED);
-    bin.depot_low = bin.depot_count;
-    // Grown once and empty now: its array goes, too.
-    void** array = nullptr;
-    unsigned array_capacity = 0;
-    if (bin.depot_count == 0 && bin.depot_capacity > kDepotBatches * ShapeOf(cls).batch) {
-      array = bin.depot;
-      array_capacity = bin.depot_capacity;
-      bin.depot = nullptr;
-      bin.depot_capacity = 0;
-    }
+    unsigned left = Min((bins_[cls].depot_low + 1) / 2, kMaxBatch);  // half of what nobody wanted
     locks_[cls].Release(os::Rank::kBin);
-    if (array != nullptr) backing_.meta->Free(array, array_capacity * sizeof(void*));
-    const FlushResult bad = FlushToSlabs(cls, objects, n);
-    if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
+    void* objects[kOnStack];
+    for (unsigned n = 0; left != 0 && (n = TakeOldest(cls, objects, Min(left, kOnStack))) != 0; left -= n) {
+      const FlushResult bad = FlushToSlabs(cls, objects, n);
+      if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
+    }
+    BeginDepotAge(cls);
   }
+}
+
+unsigned Arena::TakeOldest(unsigned cls, void** out, unsigned n) {
+  Bin& bin = bins_[cls];
+  BinGuard guard(locks_[cls]);
+  n = Min(n, bin.depot_count);
+  memcpy(out, bin.depot, n * sizeof(void*));
+  memmove(bin.depot, bin.depot + n, (bin.depot_count - n) * sizeof(void*));
+  __atomic_store_n(&bin.depot_count, bin.depot_count - n, __ATOMIC_RELAXED);
+  return n;
+}
+
+// The next count of what nobody wants begins. A depot that had grown and is empty now gives its array back.
+void Arena::BeginDepotAge(unsigned cls) {
+  Bin& bin = bins_[cls];
+  void** array = nullptr;
+  unsigned array_capacity = 0;
+  locks_[cls].Acquire(os::Rank::kBin);
+  bin.depot_low = bin.depot_count;
+  if (bin.depot_count == 0 && bin.depot_capacity > kDepotBatches * ShapeOf(cls).batch) {
+    array = bin.depot;
+    array_capacity = bin.depot_capacity;
+    bin.depot = nullptr;
+    bin.depot_capacity = 0;
+  }
+  locks_[cls].Release(os::Rank::kBin);
+  if (array != nullptr) backing_.meta->Free(array, array_capacity * sizeof(void*));
 }
 
 // ---- looking ------------------------------------------------------------------------------------------------------------

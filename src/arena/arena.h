@@ -95,6 +95,8 @@ class Arena {
     BinCounters counters;
   };
 
+  unsigned TakeOldest(unsigned cls, void** out, unsigned n);
+  void BeginDepotAge(unsigned cls);
   unsigned TakeFromDepot(unsigned cls, void** out, unsigned n);
   unsigned StealFromNeighbours(unsigned cls, void** out, unsigned n);
   unsigned TakeFromSlabs(unsigned cls, void** out, unsigned n);
