@@ -15,16 +15,6 @@ constinit Atomic<uint64_t> g_size_mismatches{0};
 
 namespace {
 
-struct MediumTable {
-  uint8_t code[kMaxSmall / 128 + 1];  // [(size + 127) / 128]: all classes above kMaxTiny are multiples of 128
-};
-constexpr MediumTable MakeMediumTable() {
-  MediumTable t{};
-  for (size_t i = 0; i <= kMaxSmall / 128; ++i) t.code[i] = static_cast<uint8_t>(SizeToClass(i * 128) * 2);
-  return t;
-}
-constexpr MediumTable kMedium = MakeMediumTable();
-
 constexpr int kJunkByte = 0xa5, kFreedByte = 0x5a;  // as programs that look for them know from elsewhere
 
 bool Cacheable(unsigned cls) { return ClassSize(cls) <= static_cast<size_t>(g_options.tcache_max); }
@@ -195,9 +185,7 @@ void* MallocSlow(size_t size) {
   if (size <= kMaxTiny) {
     code = kEmptyCache.tiny_code[(size + 7) / 8];
   } else if (size <= kMaxSmall) {
-    code = kMedium.code[(size + 127) / 128];
-    void* p = Pop(t_local.front->BinAt(code));
-    if (XALLOC_LIKELY(p != nullptr)) return p;
+    code = MediumCode(size);
   } else {
     return AllocateLarge(size, 1, false);
   }

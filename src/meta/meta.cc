@@ -81,7 +81,9 @@ void* MetaAllocator::Take(size_t bytes) {
 
 // The rest of the old chunk is given up: less than one block, untouched.
 bool MetaAllocator::AddChunk(size_t at_least) {
+  lock_.Acquire(os::Rank::kMeta);
   size_t bytes = Max(Min(chunk_bytes_ * 2, kLargestChunk), kFirstChunk);
+  lock_.Release(os::Rank::kMeta);
   void* chunk = pages_->map(bytes);
   while (chunk == nullptr && bytes / 2 >= Max(at_least + 4096, os::PageSize())) {
     bytes /= 2;

@@ -27,7 +27,10 @@ class MetaAllocator {
   void Free(void* block, size_t size);
 
   // Bytes taken from the chunks so far, free blocks included.
-  size_t allocated_bytes() const { return allocated_; }
+  size_t allocated_bytes() {
+    os::Guard<os::Rank::kMeta> guard(lock_);
+    return allocated_;
+  }
   os::Lock& lock() { return lock_; }
 
  private:
