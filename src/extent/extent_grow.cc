@@ -93,7 +93,10 @@ bool ExtentHeap::AddRegion(size_t at_least) {
   // Read once: a sandbox that the program enters later may kill on the call.
   if (address_space_limit_ == 0) address_space_limit_ = Max(os::AddressSpaceLimit(), size_t{1});
   const size_t limit = address_space_limit_;
-  if (!map_.ready() && !map_.Init(pages_, limit)) return false;
+  if (!map_.ready()) {
+    if (!map_.Init(pages_, limit)) return false;
+    if (map_.spare() != nullptr) meta_.SetSpare(map_.spare(), PageMap::kSpareBytes);
+  }
   size_t bytes = next_region_bytes_;
   next_region_bytes_ = Min(next_region_bytes_ * 2, kLargestRegion);
   const uintptr_t hint = next_region_hint_ != 0 ? next_region_hint_ : map_.base();

@@ -14,7 +14,7 @@ namespace {
 // The first chunk costs no system call and, page by page, only what is touched. It serves g_meta alone.
 constexpr size_t kStaticBytes = 128 * 1024;
 alignas(4096) constinit char g_static_chunk[kStaticBytes] = {};
-constexpr size_t kFirstChunk = 256 * 1024, kLargestChunk = 1024 * 1024;
+constexpr size_t kFirstChunk = 256 * 1024, kLargestChunk = 1024 * 1024, kSpareStep = 64 * 1024;
 }  // namespace
 
 unsigned MetaAllocator::ClassOf(size_t size) {
@@ -89,12 +89,30 @@ bool MetaAllocator::AddChunk(size_t at_least) {
     bytes /= 2;
     chunk = pages_->map(bytes);
   }
+  if (chunk == nullptr) {
+    bytes = AlignUp(Max(at_least + 4096, kSpareStep), os::PageSize());
+    chunk = TakeSpare(bytes);
+  }
   if (chunk == nullptr) return false;
   os::Guard<os::Rank::kMeta> guard(lock_);
   cursor_ = static_cast<char*>(chunk);
   end_ = cursor_ + bytes;
   chunk_bytes_ = bytes;
   return true;
+}
+
+void MetaAllocator::SetSpare(char* at, size_t bytes) {
+  os::Guard<os::Rank::kMeta> guard(lock_);
+  spare_ = at;
+  spare_end_ = at + bytes;
+}
+
+char* MetaAllocator::TakeSpare(size_t bytes) {
+  lock_.Acquire(os::Rank::kMeta);
+  char* taken = static_cast<size_t>(spare_end_ - spare_) >= bytes ? spare_ : nullptr;
+  if (taken != nullptr) spare_ += bytes;
+  lock_.Release(os::Rank::kMeta);
+  return taken != nullptr && pages_->commit(taken, bytes) ? taken : nullptr;
 }
 
 }  // namespace xalloc

@@ -26,6 +26,9 @@ class MetaAllocator {
   // `size` as it was asked for.
   void Free(void* block, size_t size);
 
+  // Address space to fall back on when the kernel maps no more: [at, at + bytes), page-aligned, not committed. Given once.
+  void SetSpare(char* at, size_t bytes);
+
   // Bytes taken from the chunks so far, free blocks included.
   size_t allocated_bytes() {
     os::Guard<os::Rank::kMeta> guard(lock_);
@@ -42,6 +45,7 @@ class MetaAllocator {
   static unsigned ClassOf(size_t size);
   void* Take(size_t bytes);
   bool AddChunk(size_t at_least);
+  char* TakeSpare(size_t bytes);
 
   const os::PageOps* pages_;
   os::Lock lock_;  // guards all below
@@ -49,6 +53,8 @@ class MetaAllocator {
   char* end_ = nullptr;
   size_t chunk_bytes_ = 0;  // of the newest chunk; 0: the static one is still to come
   size_t allocated_ = 0;
+  char* spare_ = nullptr;
+  char* spare_end_ = nullptr;
   FreeBlock* free_[kClasses] = {};
 };
 

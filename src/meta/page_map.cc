@@ -22,11 +22,14 @@ bool PageMap::Init(const os::PageOps& pages, size_t address_space_limit) {
   for (; window >= kSmallestWindow; window /= 2) {
     const size_t code_bytes = AlignUp(window >> kLgGranule, page);
     const size_t slot_bytes = AlignUp((window >> kLgHugepage) * sizeof(Hugepage*), page);
-    void* at = pages.reserve(nullptr, code_bytes + slot_bytes);
+    // In a space limited from the start all of it counts, and metadata is mapped before the limit is reached.
+    const size_t spare_bytes = address_space_limit == SIZE_MAX ? kSpareBytes : 0;
+    void* at = pages.reserve(nullptr, code_bytes + slot_bytes + spare_bytes);
     if (at == nullptr) continue;
     const auto offered = reinterpret_cast<uintptr_t>(at);
     codes_ = static_cast<uint8_t*>(at) + slot_bytes;
     capacity_ = window >> kLgGranule;
+    if (spare_bytes != 0) spare_ = reinterpret_cast<char*>(codes_) + code_bytes;
     // Regions grow upward from a window's length below the place the kernel hands out from, so that no mapping of the program
     // comes in between; in a small address space from its middle.
     const uintptr_t below = offered > 2 * window ? offered - window : offered / 2;

@@ -57,6 +57,10 @@ class alignas(64) PageMap {
   // Reserves the map and chooses where the window begins. False if the kernel refuses. System calls; no lock.
   bool Init(const os::PageOps& pages, size_t address_space_limit);
   bool ready() const { return codes_ != nullptr; }
+  // Address space behind the map, of the same reservation, for metadata when a program has limited itself so that nothing can be mapped
+  // any more while regions still have room: enough for the slabs of the first region.
+  static constexpr size_t kSpareBytes = size_t{2} << 20;
+  char* spare() const { return spare_; }
   // Where the next region would best lie, and the end of what the map can describe.
   uintptr_t base() const { return base_; }
   uintptr_t limit() const { return base_ + (capacity_ << kLgGranule); }
@@ -77,6 +81,7 @@ class alignas(64) PageMap {
   uintptr_t base_ = 0;
   size_t granules_ = 0;
   uint8_t* codes_ = nullptr;
+  char* spare_ = nullptr;
   size_t capacity_ = 0;   // granules that the reservation can describe
   size_t committed_codes_ = 0, committed_slots_ = 0;  // bytes on both sides of codes_
 };

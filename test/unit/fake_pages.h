@@ -19,6 +19,7 @@ class FakePages {
     long calls = 0;          // of any kind
     long refuse_at = -1;     // the call with this number (from 1) is refused
     bool refuse_all_from = false;  // and all after it
+    bool refuse_map = false;       // no new mappings; commits of what is reserved go on
     bool purge_lies = false;       // accepts, and leaves the contents
     size_t purged_bytes = 0;
     long purges = 0, commits = 0;
@@ -52,7 +53,7 @@ class FakePages {
     return at;
   }
   static void* Reserve(void*, size_t size) { return Refused() ? nullptr : Take(size, PROT_NONE); }
-  static void* Map(size_t size) { return Refused() ? nullptr : Take(size, PROT_READ | PROT_WRITE); }
+  static void* Map(size_t size) { return Refused() || Get().refuse_map ? nullptr : Take(size, PROT_READ | PROT_WRITE); }
   static bool Commit(void* at, size_t size) {
     if (Refused()) return false;
     Get().commits++;

@@ -46,6 +46,21 @@ TEST_F(Meta, RefusalIsNullAndLaterItWorksAgain) {
   EXPECT_NE(meta_.Allocate(64), nullptr);
 }
 
+TEST_F(Meta, WhatIsSpareServesWhenTheKernelMapsNoMore) {
+  constexpr size_t kSpare = 128 * 1024;
+  meta_.SetSpare(static_cast<char*>(kFakePages.reserve(nullptr, kSpare)), kSpare);
+  FakePages::Get().refuse_map = true;
+  std::vector<char*> blocks;
+  while (auto* p = static_cast<char*>(meta_.Allocate(4096))) {
+    memset(p, 0xff, 4096);
+    blocks.push_back(p);
+    ASSERT_LE(blocks.size(), kSpare / 4096);
+  }
+  FakePages::Get().refuse_map = false;
+  EXPECT_GE(blocks.size(), kSpare / 4096 / 2);
+  EXPECT_NE(meta_.Allocate(4096), nullptr);
+}
+
 TEST(PageMap, KnowsWhatIsOutsideAndWhatIsInside) {
   PageMap map;
   EXPECT_EQ(map.CodeOf(nullptr), 0u);
