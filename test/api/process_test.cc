@@ -48,7 +48,7 @@ TEST(Fork, ChildrenOfABusyProgramAllocateAndFreeTheParentsBlocks) {
   }
   std::vector<void*> parents;
   for (size_t i = 0; i < 200; ++i) parents.push_back(malloc(16 + i * 300));
-  for (int i = 0; i < 50; ++i) {
+  for (int i = 0; i < 15; ++i) {  // survival/fork has them by the hundred
     ASSERT_EQ(InChild([&] {
                 for (void* p : parents) free(p);
                 int bad = Churn();

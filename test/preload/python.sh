@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A slice of Python's own test-suite, every allocation of the interpreter on malloc. The same tests pass as without the library.
+# A slice of Python's own test-suite (long: a larger one), every allocation of the interpreter on malloc. The same tests pass as without
+# the library.
 . "$(dirname "$0")/common.sh"
 python=/usr/bin/python3
-tests="test_json test_re test_gc test_threading test_subprocess test_dbm_dumb test_ctypes test_multiprocessing_fork test_dict test_list
-  test_bytes test_unicode test_memoryview test_array test_struct test_zlib test_pickle test_thread test_queue test_itertools test_weakref test_fork1"
+tests="test_json test_re test_gc test_dbm_dumb test_ctypes test_dict test_list test_memoryview test_array test_struct test_zlib test_thread test_queue
+  test_weakref test_fork1"
+[ "${3:-}" = long ] && tests+=" test_threading test_subprocess test_multiprocessing_fork test_bytes test_unicode test_pickle test_itertools"
 cd "$work"
 run() {
   PYTHONMALLOC=malloc LD_PRELOAD=$1 timeout 400 "$python" -m test -q -j2 $tests >"$work/out" 2>&1 || true
