@@ -42,14 +42,18 @@ if(NOT XALLOC_SANITIZE)
   target_link_libraries(xalloc_objects PUBLIC xalloc_flags)
   target_compile_options(xalloc_objects PRIVATE ${XALLOC_LIBRARY_OPTIONS})
 
-  add_library(xalloc SHARED $<TARGET_OBJECTS:xalloc_objects>)
-  set_target_properties(xalloc PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1 LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
-  target_include_directories(xalloc PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
   # libc only: a C program must not get a C++ runtime loaded. initfirst: ready before every other constructor.
-  target_link_options(xalloc PRIVATE -nodefaultlibs
-    LINKER:-z,now,-z,relro,-z,nodelete,-z,initfirst,-z,defs,-Bsymbolic-functions,--gc-sections,-O1
-    LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
-  target_link_libraries(xalloc PRIVATE -lc -lgcc)
+  function(xalloc_link name)
+    set_target_properties(${name} PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
+    target_link_options(${name} PRIVATE -nodefaultlibs
+      LINKER:-z,now,-z,relro,-z,nodelete,-z,initfirst,-z,defs,-Bsymbolic-functions,--gc-sections,-O1
+      LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
+    target_link_libraries(${name} PRIVATE -lc -lgcc)
+  endfunction()
+  add_library(xalloc SHARED $<TARGET_OBJECTS:xalloc_objects>)
+  set_target_properties(xalloc PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1)
+  target_include_directories(xalloc PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+  xalloc_link(xalloc)
 
   add_library(xalloc_static STATIC $<TARGET_OBJECTS:xalloc_objects>)
   set_target_properties(xalloc_static PROPERTIES OUTPUT_NAME xalloc)

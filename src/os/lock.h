@@ -43,6 +43,30 @@ inline void DebugForgetLocks() {}
 inline void DebugAssertNoLockOverSyscall() {}
 #endif
 
+// What locks of a rank cost, in builds that count it (bench/: xalloc_counted); any other build has none of it.
+struct LockCounts {
+  uint64_t taken = 0;
+  uint64_t waited = 0;  // times that it was not free
+  uint64_t held = 0;    // arch::Ticks in all
+  uint64_t longest = 0;
+  uint64_t blocks = 0;  // basic blocks of ours executed meanwhile, in all
+  uint64_t most = 0;
+};
+constexpr unsigned kRanks = 7;
+#if XALLOC_LOCK_COUNTS
+constexpr bool kCountsLocks = true;
+void NoteWaited(Rank rank);
+void NoteTaken(Rank rank);
+void NoteReleased(Rank rank);
+LockCounts LockCountsOf(Rank rank);
+#else
+constexpr bool kCountsLocks = false;
+inline void NoteWaited(Rank) {}
+inline void NoteTaken(Rank) {}
+inline void NoteReleased(Rank) {}
+inline LockCounts LockCountsOf(Rank) { return {}; }
+#endif
+
 // What a thread must know of fork at each lock.
 struct ForkGate {
   static constexpr uint32_t kOpen = 0, kClosed = 1, kAwaited = 2;
@@ -75,12 +99,17 @@ class Lock {
   void Acquire(Rank rank) {
     DebugAcquired(rank);
     uint32_t expected = kFree;
-    if (XALLOC_UNLIKELY(!word_.CompareExchangeOrdered(expected, g_fork_gate.generation.Relaxed() | kHeld))) AcquireSlow();
+    if (XALLOC_UNLIKELY(!word_.CompareExchangeOrdered(expected, g_fork_gate.generation.Relaxed() | kHeld))) {
+      NoteWaited(rank);
+      AcquireSlow();
+    }
+    NoteTaken(rank);
     if (rank == Rank::kCache || t_locks_held++ != 0) return;
     if (XALLOC_UNLIKELY(g_fork_gate.state.Ordered() != ForkGate::kOpen)) StandAtGate();
   }
   void Release(Rank rank) {
     DebugReleased(rank);
+    NoteReleased(rank);
     if (rank != Rank::kCache) t_locks_held--;
     ReleaseWord();
   }

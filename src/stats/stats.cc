@@ -53,6 +53,17 @@ Totals CollectTotals() {
   return t;
 }
 
+void PrintLockCounts() {
+  static constexpr const char* kName[os::kRanks] = {"init", "cache list", "cache", "grow", "bin", "extents", "meta"};
+  for (unsigned i = 0; i < os::kRanks; ++i) {
+    const os::LockCounts c = os::LockCountsOf(static_cast<os::Rank>(i));
+    LineBuffer<250> line;
+    line << "xalloc: lock " << kName[i] << ": taken " << c.taken << ", waited " << c.waited << ", held " << c.held << " ticks, longest " << c.longest
+         << ", blocks " << c.blocks << ", most " << c.most << '\n';
+    Message(line.data(), line.size());
+  }
+}
+
 void PrintSummary() {
   const Totals t = CollectTotals();
   LineBuffer<300> line;
@@ -62,6 +73,7 @@ void PrintSummary() {
   if (t.size_mismatches != 0) line << ", " << t.size_mismatches << " frees with a wrong size";
   line << '\n';
   Message(line.data(), line.size());
+  if constexpr (os::kCountsLocks) PrintLockCounts();
 }
 
 }  // namespace xalloc

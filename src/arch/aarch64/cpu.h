@@ -16,6 +16,12 @@ inline void SpinHint() { asm volatile("isb" ::: "memory"); }
 template <class T>
 inline void ForgetRegisterCopy(T&) {}
 
+inline uint64_t Ticks() {
+  uint64_t ticks;
+  asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+  return ticks;
+}
+
 inline uintptr_t ThreadPointer() {
   uintptr_t tp;
   asm("mrs %0, tpidr_el0" : "=r"(tp));

@@ -17,6 +17,8 @@ inline void ForgetRegisterCopy(T& x) {
   asm("" : "+m"(x));
 }
 
+inline uint64_t Ticks() { return __builtin_ia32_rdtsc(); }
+
 inline uintptr_t ThreadPointer() {
   uintptr_t tp;
   asm("mov %%fs:0, %0" : "=r"(tp));
