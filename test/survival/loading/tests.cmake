@@ -44,6 +44,10 @@ survival_library(plugin_with_runtime loading/plugin.cc)
 target_link_options(survival_plugin_with_runtime PRIVATE -static-libstdc++ -static-libgcc)
 survival_test(loading.plugin_with_its_own_runtime plugin_host ARGS $<TARGET_FILE:survival_plugin_with_runtime>)
 
+survival_library(deep_plugin loading/deep_plugin.c)
+survival_program(deep_host loading/deep_host.c)
+survival_test(loading.plugin_bound_to_libc deep_host ARGS $<TARGET_FILE:survival_deep_plugin>)
+
 survival_program(every_name loading/every_name.c)
 survival_test(loading.every_name_preloaded every_name)
 survival_program(every_name_static loading/every_name.c LIBS xalloc_static -static)

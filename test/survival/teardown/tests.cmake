@@ -14,3 +14,6 @@ survival_test(teardown.ends_of_a_process ends)
 survival_test(teardown.ends_of_a_process_full ends FULL ARGS 1000)
 survival_program(strangers teardown/strangers.c)
 survival_test(teardown.threads_that_never_allocate strangers)
+
+survival_program(hoppers teardown/hoppers.c)
+survival_test(teardown.threads_that_hop hoppers)
