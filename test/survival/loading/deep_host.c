@@ -38,6 +38,6 @@ int main(int argc, char **argv) {
   char report[400] = {0};
   CHECK(read(out[0], report, sizeof report - 1) > 0);
   CHECK(EndOf(child) == -6);
-  CHECK(strstr(report, "xalloc: ") == report && strstr(report, "errors.md#") != NULL);
+  CHECK(strstr(report, "xalloc: ") == report && strstr(report, "errors.md#foreign-pointer") != NULL);
   return 0;
 }
