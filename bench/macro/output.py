@@ -2,6 +2,7 @@
 """Writes what was measured: JSON with every run, a Markdown document, plots; and prints the tables."""
 import json
 import os
+import re
 
 import plot
 import report
@@ -49,7 +50,17 @@ def _plots(result, kind):
     return plots
 
 
+def without_folders(value):
+    """What is published names files, not where they lay on the machine that ran them."""
+    if isinstance(value, str):
+        return re.sub(r"(?<![\w.])/(?:[^\s/,]+/)+", "", value)
+    if isinstance(value, dict):
+        return {k: without_folders(v) for k, v in value.items()}
+    return [without_folders(v) for v in value] if isinstance(value, list) else value
+
+
 def write(result, meta, out):
+    meta = without_folders(meta)
     meta["title"], meta["introduction"] = TEXTS[meta["kind"]]
     name = "benchmarks" if meta["kind"] == "benchmarks" else f"benchmarks-{meta['kind']}"
     assets = os.path.join(out, "benchmarks")
