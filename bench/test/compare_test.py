@@ -29,6 +29,8 @@ def check_json(folder):
         data = json.load(file)
     assert set(data["rows"]) == {"larson", "sh8mix"}, data["rows"].keys()
     assert {"xalloc", "glibc", "glibc again", "slow"} <= set(data["names"]), data["names"]
+    folders = re.findall(r'"[^"]*(?<![\w.])/\w+/[^"]*"', json.dumps(data["meta"]))
+    assert not folders, f"published: {folders}"
     assert data["meta"]["fault_us"]["median"] > 0 and data["meta"]["machine"]["cores"] > 0 and data["meta"]["seed"] == 1
     for name, row in data["rows"].items():
         assert not row["failures"] and not row["remarks"], (name, row["failures"], row["remarks"])
