@@ -3,6 +3,9 @@
 
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
 set(XALLOC_CORE_SOURCES ${XALLOC_SOURCES})
+# Only where libc's own can be found behind it.
+set(XALLOC_SHARED_SOURCES ${PROJECT_SOURCE_DIR}/src/api/threads.cc)
+list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_SHARED_SOURCES})
 list(FILTER XALLOC_CORE_SOURCES EXCLUDE REGEX "/src/api/")
 
 add_library(xalloc_flags INTERFACE)
@@ -50,7 +53,10 @@ if(NOT XALLOC_SANITIZE)
       LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
     target_link_libraries(${name} PRIVATE -lc -lgcc)
   endfunction()
-  add_library(xalloc SHARED $<TARGET_OBJECTS:xalloc_objects>)
+  add_library(xalloc_shared_objects OBJECT ${XALLOC_SHARED_SOURCES})
+  target_link_libraries(xalloc_shared_objects PUBLIC xalloc_flags)
+  target_compile_options(xalloc_shared_objects PRIVATE ${XALLOC_LIBRARY_OPTIONS})
+  add_library(xalloc SHARED $<TARGET_OBJECTS:xalloc_objects> $<TARGET_OBJECTS:xalloc_shared_objects>)
   set_target_properties(xalloc PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1)
   target_include_directories(xalloc PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
   xalloc_link(xalloc)

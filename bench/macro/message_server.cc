@@ -5,6 +5,7 @@
 //
 // A front thread builds requests (strings, a vector of headers), workers take them from a bounded queue, build a reply and delete
 // the request, a back thread checks and deletes the reply. Standard containers throughout: new and sized delete.
+// Built once more with BENCH_PAUSES as message_pauses: how long allocations take.
 // Arguments: scale, threads (workers; 2).
 #include <condition_variable>
 #include <deque>
@@ -16,6 +17,9 @@
 #include <vector>
 
 #include "bench.h"
+#if BENCH_PAUSES
+#include "pauses.h"
+#endif
 
 namespace {
 
@@ -126,5 +130,8 @@ int main(int argc, char** argv) {
   for (auto& worker : pool) worker.join();
   replies.Close();
   back.join();
+#if BENCH_PAUSES
+  bench::ReportPauses();
+#endif
   bench::Checksum(sum);
 }

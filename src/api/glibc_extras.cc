@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "api/whole.h"
-#include "purge/decay.h"
+#include "purge/purge.h"
 #include "stats/stats.h"
 
 using namespace xalloc;
@@ -26,7 +26,7 @@ XALLOC_EXPORT struct mallinfo2 mallinfo2() {
   m.hblks = t.extents.mapped_blocks != 0 ? 1 : 0;
   m.uordblks = t.allocated() - Min(t.allocated(), t.extents.mapped_blocks);
   m.fordblks = m.arena - Min(m.arena, m.uordblks);
-  m.fsmblks = t.small_cached;
+  m.fsmblks = t.small_cached();
   m.keepcost = t.extents.dirty;
   return m;
 }
@@ -56,7 +56,7 @@ XALLOC_EXPORT int malloc_info(int options, FILE* stream) {
           "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n"
           "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n"
           "<arenas count=\"%u\"/>\n<caches count=\"%u\"/>\n</malloc>\n",
-          t.allocated(), t.small_cached, t.slab_free, t.extents.dirty, t.extents.mapped_blocks, t.metadata,
+          t.allocated(), t.small_cached(), t.slab_free, t.extents.dirty, t.extents.mapped_blocks, t.metadata,
           t.extents.used + t.extents.dirty + t.extents.mapped_blocks, t.extents.peak, t.extents.reserved, t.extents.committed, t.arenas, t.caches);
   return written < 0 ? -1 : 0;
 }

@@ -10,7 +10,7 @@
 #include "diag/message.h"
 #include "os/sanitizer.h"
 #include "os/system.h"
-#include "purge/decay.h"
+#include "purge/purge.h"
 #include "stats/stats.h"
 
 namespace xalloc {
@@ -35,8 +35,8 @@ void AwaitEachLock() {
 void BeforeFork() {
   // A SIGABRT handler that forks: its thread takes no lock any more, neither here nor in the child.
   if (os::SingleThreaded() || Reporting()) return;
-  // Whoever works through the list of caches waits for their threads, which would wait at the gate: nobody may be at it then.
-  // It also serialises forks, where libc does not.
+  PinOwnCache(true);
+  // Serialises forks, where libc does not.
   CacheRegistryLock().Acquire(os::Rank::kCacheList);
   os::g_fork_gate.Close();
   CacheRegistryLock().Release(os::Rank::kCacheList);
@@ -44,14 +44,17 @@ void BeforeFork() {
 }
 
 void AfterForkInParent() {
-  if (os::g_fork_gate.IsMine()) os::g_fork_gate.Open();
+  if (!os::g_fork_gate.IsMine()) return;
+  os::g_fork_gate.Open();
+  PinOwnCache(false);
 }
 
 void AfterForkInChild() {
   if (!os::g_fork_gate.IsMine()) return;
   os::g_fork_gate.OpenInChild();
   ForgetOtherCaches();
-  ForgetOtherTicks();
+  PinOwnCache(false);
+  ForgetPurging();
 }
 
 // The first constructor and the last destructor of all, in a static program, too (for the .so, -z initfirst sees to it): handlers of

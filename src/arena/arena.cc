@@ -30,11 +30,7 @@ constexpr unsigned kReleaseAtOnce = 16;  // empty slabs collected before the loc
 unsigned Arena::Refill(unsigned cls, void** out, unsigned n) {
   unsigned got = TakeFromDepot(cls, out, n);
   if (got == 0 && n == ShapeOf(cls).batch) got = StealFromNeighbours(cls, out, n);
-  while (got == 0) {
-    got = TakeFromSlabs(cls, out, n);
-    if (got == 0 && !AddSlab(cls)) return 0;
-  }
-  return got;
+  return got != 0 ? got : TakeFromSlabs(cls, out, n);
 }
 
 unsigned Arena::TakeFromDepot(unsigned cls, void** out, unsigned n) {
@@ -112,7 +108,7 @@ FlushResult Arena::Flush(unsigned cls, void** objects, unsigned n) {
 // Keeps the last of the objects (the hottest); returns how many.
 unsigned Arena::PushToDepot(unsigned cls, void** objects, unsigned n) {
   Bin& bin = bins_[cls];
-  unsigned wanted = bin.depot == nullptr ? kDepotBatches * ShapeOf(cls).batch : 0;
+  unsigned wanted = __atomic_load_n(&bin.depot, __ATOMIC_RELAXED) == nullptr ? kDepotBatches * ShapeOf(cls).batch : 0;
   for (;;) {
     if (XALLOC_UNLIKELY(wanted != 0)) SetDepotCapacity(cls, wanted);
     BinGuard guard(locks_[cls]);
@@ -147,7 +143,7 @@ XALLOC_NOINLINE void Arena::SetDepotCapacity(unsigned cls, unsigned capacity) {
     if (bin.depot_count != 0) memcpy(depot, bin.depot, bin.depot_count * sizeof(void*));
     unneeded = bin.depot_capacity;
     void** old = bin.depot;
-    bin.depot = depot;
+    __atomic_store_n(&bin.depot, depot, __ATOMIC_RELAXED);
     bin.depot_capacity = capacity;
     depot = old;
   }
@@ -211,36 +207,13 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
   return bad;
 }
 
-unsigned Arena::BucketOf(const Extent* slab, const SlabShape& shape) {
-  if (slab->free_count == 0) return kNoBucket;
-  return Min((unsigned{slab->free_count} * shape.bucket_scale) >> 15, kBuckets - 1);
-}
-
-// After objects came back: puts the slab into the list it now belongs to. True: it is empty, not the bin's only partial slab, and
-// out of the bin: the caller releases it.
-XALLOC_INLINE bool Arena::Settle(Bin& bin, Extent* slab, const SlabShape& shape) {
-  const unsigned bucket = BucketOf(slab, shape);
-  if (XALLOC_UNLIKELY(slab->free_count == shape.slots)) {
-    const bool listed = slab->bucket != kNoBucket;
-    if (bin.partial_slabs > (listed ? 1u : 0u)) {
-      Rebucket(bin, slab, kNoBucket);
-      bin.free_slots -= slab->free_count;
-      bin.slabs--;
-      bin.counters.nslabs_freed++;
-      return true;
-    }
-  }
-  if (bucket != slab->bucket) Rebucket(bin, slab, bucket);
-  return false;
-}
-
 XALLOC_NOINLINE void Arena::Rebucket(Bin& bin, Extent* slab, unsigned bucket) {
   if (bucket == slab->bucket) return;
   if (slab->bucket != kNoBucket) {
     bin.partial[slab->bucket].Remove(slab);
     bin.partial_slabs--;
   }
-  slab->bucket = static_cast<uint8_t>(bucket);
+  slab->bucket = static_cast<uint8_t>(bucket & 15);
   if (bucket != kNoBucket) {
     bin.partial[bucket].PushFront(slab);
     bin.partial_slabs++;
@@ -277,12 +250,13 @@ void Arena::ReleaseEmptySlabs() {
   }
 }
 
-void Arena::AgeDepots() {
+void Arena::AgeDepots(Ageing ageing) {
   for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
     if (__atomic_load_n(&bins_[cls].depot_count, __ATOMIC_RELAXED) == 0) continue;
     locks_[cls].Acquire(os::Rank::kBin);
-    unsigned left = Min((bins_[cls].depot_low + 1) / 2, kMaxBatch);  // half of what nobody wanted
+    unsigned left = (bins_[cls].depot_low + 1) / 2;
     locks_[cls].Release(os::Rank::kBin);
+    if (ageing == Ageing::kBatch) left = Min(left, kMaxBatch);
     void* objects[kOnStack];
     for (unsigned n = 0; left != 0 && (n = TakeOldest(cls, objects, Min(left, kOnStack))) != 0; left -= n) {
       const FlushResult bad = FlushToSlabs(cls, objects, n);
@@ -312,7 +286,7 @@ void Arena::BeginDepotAge(unsigned cls) {
   if (bin.depot_count == 0 && bin.depot_capacity > kDepotBatches * ShapeOf(cls).batch) {
     array = bin.depot;
     array_capacity = bin.depot_capacity;
-    bin.depot = nullptr;
+    __atomic_store_n(&bin.depot, static_cast<void**>(nullptr), __ATOMIC_RELAXED);
     bin.depot_capacity = 0;
   }
   locks_[cls].Release(os::Rank::kBin);

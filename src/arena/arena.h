@@ -63,8 +63,10 @@ class Arena {
   // Only ArenaTable makes arenas, in zero-filled memory: all zero is the empty arena, and pages of bins never used stay untouched.
   Arena() = delete;
 
-  // Up to `n` objects of `cls` to out[0..); the last of them has the lowest address. At least one unless the kernel refuses.
+  // Up to `n` objects of `cls` to out[0..); the last of them has the lowest address. 0: none is ready, AddSlab is the way to more.
   unsigned Refill(unsigned cls, void** out, unsigned n);
+  // One more slab; may ask the kernel for memory, and give some back. False: refused.
+  bool AddSlab(unsigned cls);
   // Takes `n` objects of `cls`, whoever allocated them.
   FlushResult Flush(unsigned cls, void** objects, unsigned n);
   // The same, past the depot: every object is checked.
@@ -73,8 +75,12 @@ class Arena {
   FlushResult DrainDepots();
   // Gives back the slab that each bin keeps although it is empty. After the depots of all arenas are drained, no slab is left unused.
   void ReleaseEmptySlabs();
-  // Returns part of what lay unused in the depots since the last call.
-  void AgeDepots();
+  // Returns half of what lay unused in the depots since the last call, or at most a batch of it.
+  enum class Ageing : uint8_t { kBatch, kHalf };
+  void AgeDepots(Ageing ageing);
+  // Gives back whole pages that are free inside of slabs, if no slot of the slab has moved since the last call but one; `now`: of all
+  // slabs. `budget`: slabs that may still be relieved; it shrinks. Returns bytes given back.
+  size_t PurgeColdSlabs(bool now, unsigned& budget);
 
   BinStats StatsOf(unsigned cls);
   // Slabs by free share: [0] full, [1 + b] those in bucket b. Walks the lists under the bin's lock.
@@ -85,7 +91,7 @@ class Arena {
  private:
   struct Bin {
     List<Extent, &Extent::next, &Extent::prev> partial[kBuckets];  // by free share of the slab: 0 = fullest
-    void** depot = nullptr;  // a stack of pointers
+    void** depot = nullptr;  // a stack of pointers; whether there is one is peeked at without the lock: relaxed
     uint32_t depot_count = 0, depot_capacity = 0;
     uint32_t depot_low = 0;  // fewest since AgeDepots
     bool depot_missed = false;  // a whole batch came from slabs since the depot was last full
@@ -100,20 +106,45 @@ class Arena {
   unsigned TakeFromDepot(unsigned cls, void** out, unsigned n);
   unsigned StealFromNeighbours(unsigned cls, void** out, unsigned n);
   unsigned TakeFromSlabs(unsigned cls, void** out, unsigned n);
-  bool AddSlab(unsigned cls);
   unsigned PushToDepot(unsigned cls, void** objects, unsigned n);
   void SetDepotCapacity(unsigned cls, unsigned capacity);
   static unsigned BucketOf(const Extent* slab, const SlabShape& shape);
   static void Rebucket(Bin& bin, Extent* slab, unsigned bucket);
   static bool Settle(Bin& bin, Extent* slab, const SlabShape& shape);
+  Extent* TakeCold(unsigned cls, unsigned bucket, Extent* last, bool now, unsigned& looks);
+  void PutBackCold();
 
   friend class ArenaTable;
+  friend void ReturnColdSlab();
   os::Lock* locks_;  // one per bin
   unsigned index_;
   Backing backing_;
   Atomic<uint64_t> bins_in_use_{0};  // bit per class
   alignas(arch::kSharedLine) Bin bins_[kNumBins];
 };
+
+inline unsigned Arena::BucketOf(const Extent* slab, const SlabShape& shape) {
+  if (slab->free_count == 0) return kNoBucket;
+  return Min((unsigned{slab->free_count} * shape.bucket_scale) >> 15, kBuckets - 1);
+}
+
+// After objects came back: puts the slab into the list it now belongs to. True: it is empty, not the bin's only partial slab, and
+// out of the bin: the caller releases it.
+XALLOC_INLINE bool Arena::Settle(Bin& bin, Extent* slab, const SlabShape& shape) {
+  const unsigned bucket = BucketOf(slab, shape);
+  if (XALLOC_UNLIKELY(slab->free_count == shape.slots)) {
+    const bool listed = slab->bucket != kNoBucket;
+    if (bin.partial_slabs > (listed ? 1u : 0u)) {
+      Rebucket(bin, slab, kNoBucket);
+      bin.free_slots -= slab->free_count;
+      bin.slabs--;
+      bin.counters.nslabs_freed++;
+      return true;
+    }
+  }
+  if (bucket != slab->bucket) Rebucket(bin, slab, bucket);
+  return false;
+}
 
 class ArenaTable {
  public:
@@ -133,6 +164,9 @@ class ArenaTable {
 };
 
 extern ArenaTable g_arenas;
+
+// In a fork child: the slab that another thread was giving pages of back has its free slots again.
+void ReturnColdSlab();
 
 // Of arena i, by its index. 256 bytes each, so that arenas share no line.
 struct alignas(256) ArenaLocks {

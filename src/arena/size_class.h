@@ -77,6 +77,7 @@ constexpr ShapeTable MakeShapes() {
   return t;
 }
 inline constexpr ShapeTable kShapes = MakeShapes();
+constexpr unsigned kMostSlots = kShapes.row[1].slots;
 
 XALLOC_INLINE const SlabShape& ShapeOf(unsigned cls) { return kShapes.row[cls]; }
 XALLOC_INLINE size_t ClassSize(unsigned cls) { return kShapes.row[cls].slot_size; }

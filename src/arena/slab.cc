@@ -55,6 +55,7 @@ unsigned TakeSlots(Extent* slab, void** out, unsigned n) {
     bits[w] = word;
   }
   slab->free_count = static_cast<uint16_t>(slab->free_count - n);
+  slab->cold = 0;
   return n;
 }
 

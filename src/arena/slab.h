@@ -12,7 +12,7 @@
 
 namespace xalloc {
 
-constexpr uint8_t kNoBucket = 255;
+constexpr uint8_t kNoBucket = 15;
 
 // A fresh slab of `cls` owned by `arena`, all slots free, published in the page map; null if refused. System calls: no lock.
 Extent* NewSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cls, unsigned arena, bool in_map);
@@ -67,6 +67,7 @@ XALLOC_INLINE PutCount PutSlots(Extent* slab, const SlabShape& shape, void* cons
     bits[index / 64] = after;
   }
   slab->free_count = static_cast<uint16_t>(slab->free_count + put.count);
+  slab->cold = 0;
   return put;
 }
 

@@ -24,6 +24,7 @@ class Atomic {
   T ExchangeOrdered(T v) { return __atomic_exchange_n(&value_, v, __ATOMIC_SEQ_CST); }
   T ExchangeRelease(T v) { return __atomic_exchange_n(&value_, v, __ATOMIC_RELEASE); }
   T OrRelaxed(T v) { return __atomic_fetch_or(&value_, v, __ATOMIC_RELAXED); }
+  T AddOrdered(T v) { return __atomic_fetch_add(&value_, v, __ATOMIC_SEQ_CST); }
   T AddRelaxed(T v) { return __atomic_fetch_add(&value_, v, __ATOMIC_RELAXED); }
   // On failure `expected` holds what was found.
   bool CompareExchangeAcquire(T& expected, T desired) {

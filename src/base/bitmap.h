@@ -42,6 +42,12 @@ class Bitmap128 {
     for (Run r = NextRun(0); r.length != 0; r = NextRun(r.begin + r.length)) longest = Max(longest, r.length);
     return longest;
   }
+  Bitmap128 Without(const Bitmap128& other) const {
+    Bitmap128 out;
+    out.word_[0] = word_[0] & ~other.word_[0];
+    out.word_[1] = word_[1] & ~other.word_[1];
+    return out;
+  }
   friend Bitmap128 operator&(const Bitmap128& a, const Bitmap128& b) {
     Bitmap128 out;
     out.word_[0] = a.word_[0] & b.word_[0];

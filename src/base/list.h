@@ -17,6 +17,7 @@ class List {
   constexpr List() = default;
   bool empty() const { return head_ == nullptr; }
   T* front() const { return head_; }
+  T* back() const { return tail_; }
   static T* NextOf(const T* e) { return e->*Next; }
 
   void PushFront(T* e) {

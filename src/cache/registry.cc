@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "cache/hooks.h"
 #include "cache/thread_cache.h"
 #include "os/sanitizer.h"
 #include "os/system.h"
@@ -21,7 +22,7 @@ constexpr CacheFront MakeEmptyCache();
 constinit void* const g_always_empty[1] = {nullptr};  // the one slot of every bin of the empty cache: only ever read
 }  // namespace
 
-constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew};
+constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew, false};
 
 namespace {
 
@@ -40,6 +41,7 @@ constinit CacheList g_live[kBuckets];
 CacheList& LiveListOf(uintptr_t owner) { return g_live[(owner >> 6) * 0x9E3779B97F4A7C15ull >> 57]; }
 constinit CacheList g_recycled;          // ended threads' caches, empty, with the sizes they had grown to
 constinit Atomic<unsigned> g_live_count{0};
+constinit Atomic<int> g_counted{0};      // ordered: the purger and a thread that ends look at each other
 
 constinit Atomic<bool> g_started{false};  // set (release) when the options are read; read (acquire) by new threads
 constinit os::Lock g_start_lock;
@@ -103,7 +105,8 @@ XALLOC_COLD ThreadCache* StartThread() {
   }
   ThreadCache* cache = NewCache();
   if (cache == nullptr) return nullptr;
-  t_local = {cache, ThreadState::kLive};
+  t_local.front = cache;
+  t_local.state = ThreadState::kLive;
   // May allocate (keys beyond the first 32): the cache is in use by now.
   if (g_exit_key_made) pthread_setspecific(g_exit_key, cache);
   return cache;
@@ -112,7 +115,7 @@ XALLOC_COLD ThreadCache* StartThread() {
 // See thread_cache.h; the proof is docs/design/models/bottom_steal.pml. Returns how many objects it moved to `out`.
 unsigned StealBottom(ThreadCache* cache, unsigned cls, void** out, unsigned room) {
   BinState& s = cache->state[cls];
-  if (s.array == nullptr) return 0;
+  if (s.array == nullptr || cache->pinned) return 0;
   CacheBin& bin = cache->bins[cls];
   void** base = s.base();
   void** new_base = __atomic_load_n(&bin.top, __ATOMIC_RELAXED) - 1;
@@ -156,39 +159,133 @@ unsigned LiveCaches() { return g_live_count.Relaxed(); }
 os::Lock& CacheRegistryLock() { return g_lock; }
 os::Lock& StartLock() { return g_start_lock; }
 
-size_t DrainOtherCaches() {
-  // In a fork handler: the other threads may stand at the gate with their caches' locks in hand.
-  if (os::g_fork_gate.IsMine()) return 0;
-  if (!os::MemoryBarrierAllThreads()) return 0;
-  struct Drained {
-    size_t bytes;
-    FlushResult bad;
-  } drained = {};
-  ForEachCache(
-      [](ThreadCache* cache, void* context) {
-        auto* all = static_cast<Drained*>(context);
-        if (cache == t_local.front || all->bad.misuse != Misuse::kNone) return;
-        for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
-          void* objects[2 * kMaxBatch];
-          cache->lock.Acquire(os::Rank::kCache);
-          const unsigned n = StealBottom(cache, cls, objects, 2 * kMaxBatch);
-          cache->lock.Release(os::Rank::kCache);
-          all->bad = Arena::FlushToSlabs(cls, objects, n);
-          if (all->bad.misuse != Misuse::kNone) return;
-          all->bytes += n * ClassSize(cls);
-        }
-      },
-      &drained);
-  // A misuse found here is not this thread's: it is reported all the same, the pointer tells whose.
+namespace {
+
+struct Drained {
+  size_t bytes = 0;
+  FlushResult bad;
+};
+
+void Drain(ThreadCache* cache, Drained& drained) {
+  for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
+    void* objects[2 * kMaxBatch];
+    cache->lock.Acquire(os::Rank::kCache);
+    const unsigned n = StealBottom(cache, cls, objects, 2 * kMaxBatch);
+    cache->lock.Release(os::Rank::kCache);
+    if (n == 0) continue;
+    drained.bad = Arena::FlushToSlabs(cls, objects, n);
+    if (drained.bad.misuse != Misuse::kNone) return;
+    drained.bytes += n * ClassSize(cls);
+  }
+}
+
+// A misuse found here is not this thread's: it is reported all the same, the pointer tells whose.
+size_t ReportOf(const Drained& drained) {
   if (drained.bad.misuse != Misuse::kNone) ReportMisuse(drained.bad.misuse, Act::kFree, drained.bad.pointer, drained.bad.size);
   return drained.bytes;
 }
 
-void EndThread() {
+// In a fork handler the other threads may stand at the gate with their caches' locks in hand.
+bool CanDrain() { return !os::g_fork_gate.IsMine() && os::MemoryBarrierAllThreads(); }
+
+// Changes with nearly everything that a thread does with its cache.
+uint64_t Fingerprint(ThreadCache* cache) {
+  os::Guard<os::Rank::kCache> guard(cache->lock);
+  uint64_t sum = __atomic_load_n(&cache->slow_events, __ATOMIC_RELAXED) + 1;
+  for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
+    if (cache->state[cls].array == nullptr) continue;
+    sum = (sum ^ reinterpret_cast<uintptr_t>(__atomic_load_n(&cache->bins[cls].top, __ATOMIC_RELAXED))) * 0x9E3779B97F4A7C15ull;
+  }
+  return sum;
+}
+
+}  // namespace
+
+namespace {
+// Calls fn(cache) for each cache but the caller's, without the registry's lock, so that threads come and go meanwhile: a cache is never
+// freed, and one that has changed hands is as good to drain. False from fn: enough.
+template <class Fn>
+void ForEachOther(Fn fn) {
+  constexpr unsigned kAtOnce = 32;
+  for (CacheList& list : g_live) {
+    for (unsigned skip = 0, n = kAtOnce; n == kAtOnce; skip += n) {
+      ThreadCache* caches[kAtOnce];
+      n = 0;
+      g_lock.Acquire(os::Rank::kCacheList);
+      unsigned at = 0;
+      for (ThreadCache* cache = list.front(); cache != nullptr && n < kAtOnce; cache = cache->next) {
+        if (at++ >= skip) caches[n++] = cache;
+      }
+      g_lock.Release(os::Rank::kCacheList);
+      for (unsigned i = 0; i < n; ++i) {
+        if (caches[i] != t_local.front && !fn(caches[i])) return;
+      }
+    }
+  }
+}
+}  // namespace
+
+size_t DrainOtherCaches() {
+  if (!CanDrain()) return 0;
+  Drained drained;
+  ForEachOther([&](ThreadCache* cache) {
+    Drain(cache, drained);
+    return drained.bad.misuse == Misuse::kNone;
+  });
+  return ReportOf(drained);
+}
+
+IdleLook DrainIdleCaches(uint32_t looks) {
+  if (!CanDrain()) return {0, true};
+  Drained drained;
+  bool changed = false;
+  ForEachOther([&](ThreadCache* cache) {
+    const uint64_t now = Fingerprint(cache);
+    cache->looks = now == cache->seen ? cache->looks + 1 : 0;
+    changed = changed || now != cache->seen;
+    cache->seen = now;
+    if (cache->looks != looks) return true;  // not yet, or drained already
+    Drain(cache, drained);
+    cache->seen = Fingerprint(cache);
+    return drained.bad.misuse == Misuse::kNone;
+  });
+  return {ReportOf(drained), changed};
+}
+
+void PinOwnCache(bool pinned) {
   if (t_local.state != ThreadState::kLive) return;
   auto* cache = static_cast<ThreadCache*>(t_local.front);
+  os::Guard<os::Rank::kCache> guard(cache->lock);
+  cache->pinned = pinned;
+}
+
+void CountThread(int change) { g_counted.AddOrdered(change); }
+
+void ThreadBegins(bool first) {
+  t_local.counted = true;
+  // Where no key can be had the thread counts for ever, and the purger never takes itself for the last one.
+  if (!first && g_exit_key_made) pthread_setspecific(g_exit_key, &t_local);
+}
+
+bool HasThreads() { return !os::SingleThreaded() && (g_counted.Ordered() >= 2 || LiveCaches() >= 2); }
+void DoWithoutCache() { t_local.state = ThreadState::kNone; }
+
+void EndThread() {
+  bool last = false;
+  if (t_local.counted) {
+    t_local.counted = false;
+    last = g_counted.AddOrdered(-1) == 1;
+  }
+  if (t_local.state != ThreadState::kLive) {
+    // What libc frees for it when it is gone must not make it a cache that nobody ends.
+    if (t_local.state == ThreadState::kNew) t_local.state = ThreadState::kNone;
+    g_hooks.thread_ended(last);
+    return;
+  }
+  auto* cache = static_cast<ThreadCache*>(t_local.front);
   // From here on the thread works straight on the arena: destructors that run after this one may still allocate and free.
-  t_local = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNone};
+  t_local.front = const_cast<CacheFront*>(&kEmptyCache);
+  t_local.state = ThreadState::kNone;
   cache->lock.Acquire(os::Rank::kCache);
   const FlushResult bad = FlushAll(cache, false);
   cache->lock.Release(os::Rank::kCache);
@@ -197,12 +294,18 @@ void EndThread() {
   g_live_count.AddRelaxed(~0u);
   g_recycled.PushFront(cache);
   g_lock.Release(os::Rank::kCacheList);
+  g_hooks.thread_ended(last);
   if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
 }
 
 void ForgetOtherCaches() {
   for (CacheList& list : g_live) list = CacheList();
   g_live_count.SetRelaxed(0);
+  // The one thread there is, if threads are counted at all.
+  if (g_counted.Relaxed() > 0) {
+    g_counted.SetRelaxed(1);
+    t_local.counted = true;
+  }
   if (t_local.state != ThreadState::kLive) return;
   auto* cache = static_cast<ThreadCache*>(t_local.front);
   Register(cache);

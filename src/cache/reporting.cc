@@ -7,7 +7,8 @@ namespace xalloc {
 // No path to a report holds a lock, but for broken invariants in debug builds; there the thread must not trip over its own ranks.
 // From here on it takes none: empty cache, memory from the last words, frees ignored.
 XALLOC_COLD void BeginReport() {
-  t_local = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kReporting};
+  t_local.front = const_cast<CacheFront*>(&kEmptyCache);
+  t_local.state = ThreadState::kReporting;
   os::DebugForgetLocks();
 }
 

@@ -37,26 +37,28 @@ void ValidateAll([[maybe_unused]] ThreadCache* cache) {
 }
 
 // Counts a slow event of this thread; now and then looks after what lies unused. No lock is held.
-void NoteSlowEvent(ThreadCache* cache) {
-  if (XALLOC_LIKELY(++cache->slow_events % kTickEvents != 0)) return;
+void NoteSlowEvent(ThreadCache* cache, Event event) {
+  const uint32_t events = cache->slow_events + 1;
+  __atomic_store_n(&cache->slow_events, events, __ATOMIC_RELAXED);
+  if (XALLOC_LIKELY(events % kTickEvents != 0)) return;
   ValidateAll(cache);
   cache->lock.Acquire(os::Rank::kCache);
   const FlushResult bad = ShrinkUnused(cache);
   cache->lock.Release(os::Rank::kCache);
   Report(bad);
-  if (Arena* arena = g_arenas.Current(); arena != nullptr) arena->AgeDepots();
-  g_hooks.tick();
+  if (Arena* arena = g_arenas.Current(); arena != nullptr) arena->AgeDepots(Arena::Ageing::kBatch);
+  g_hooks.tick(event);
 }
 
-// Slow events of threads without a cache: the purge layer still hears of one in kTickEvents.
+// Slow events of threads without a cache, which may be at their end: the purge layer still hears of one in kTickEvents.
 void NoteUncachedEvent() {
   constinit static Atomic<uint32_t> events{0};
-  if (XALLOC_UNLIKELY(events.AddRelaxed(1) % kTickEvents == 0)) g_hooks.tick();
+  if (XALLOC_UNLIKELY(events.AddRelaxed(1) % kTickEvents == 0)) g_hooks.tick(Event::kFreed);
 }
 
-void NoteEvent(ThreadCache* cache) {
+void NoteEvent(ThreadCache* cache, Event event) {
   if (cache != nullptr) {
-    NoteSlowEvent(cache);
+    NoteSlowEvent(cache, event);
   } else {
     NoteUncachedEvent();
   }
@@ -79,9 +81,12 @@ void* AllocateFromArena(size_t size, unsigned cls) {
   // Aligned as its slot would be.
   if (Reporting()) return LastWordsAllocate(ClassSize(cls), ClassSize(cls) & -ClassSize(cls));
   if (SteppedAside()) return os::SanitizerAllocate(size, 1);
-  Arena* arena = g_arenas.Current();
   void* p = nullptr;
-  if (arena == nullptr || arena->Refill(cls, &p, 1) != 1) return nullptr;
+  Arena* arena = g_arenas.Current();
+  if (arena == nullptr) return nullptr;
+  while (arena->Refill(cls, &p, 1) != 1) {
+    if (!arena->AddSlab(cls)) return nullptr;
+  }
   NoteUncachedEvent();
   return Filled(p, 0, ClassSize(cls));
 }
@@ -101,12 +106,17 @@ XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
     return OrFromUnused(size, [size, cls] { return AllocateFromArena(size, cls); });
   }
   void* p = OrFromUnused(size, [cache, cls] {
-    cache->lock.Acquire(os::Rank::kCache);
-    void* got = RefillAndPop(cache, cls);
-    cache->lock.Release(os::Rank::kCache);
-    return got;
+    Arena* arena = g_arenas.Current();
+    for (void* got = nullptr; arena != nullptr;) {
+      cache->lock.Acquire(os::Rank::kCache);
+      got = RefillAndPop(cache, cls, arena);
+      cache->lock.Release(os::Rank::kCache);
+      // The kernel is asked without the lock: the purger may want to look into the cache.
+      if (XALLOC_LIKELY(got != nullptr) || !arena->AddSlab(cls)) return got;
+    }
+    return static_cast<void*>(nullptr);
   });
-  NoteSlowEvent(cache);
+  NoteSlowEvent(cache, Event::kAllocated);
   return p;
 }
 
@@ -122,7 +132,7 @@ void* AllocateLarge(size_t size, size_t alignment, bool zero) {
   if (SteppedAside()) return HandOver(size, alignment, zero);
   void* p = OrFromUnused(size, [=] { return LargeAllocate(g_extents, size, alignment, zero); });
   if (!zero && p != nullptr) Filled(p, 0, LargeUsableSize(size, alignment));
-  NoteEvent(cache);
+  NoteEvent(cache, Event::kAllocated);
   return p;
 }
 
@@ -149,7 +159,7 @@ void FreeBlock(void* p) {
   if (XALLOC_UNLIKELY(block == nullptr)) return FreeElsewhere(p);
   FillFreed(p, block->block.usable);
   LargeFree(g_extents, block);
-  NoteEvent(OwnCache());
+  NoteEvent(OwnCache(), Event::kFreed);
 }
 
 // The class of p, a block in a slab; p is checked as far as that costs no lock.
@@ -209,7 +219,7 @@ void FreeSlow(void* p) {
   const FlushResult bad = MakeRoomAndPush(cache, cls, p);
   cache->lock.Release(os::Rank::kCache);
   Report(bad);
-  NoteSlowEvent(cache);
+  NoteSlowEvent(cache, Event::kFreed);
 }
 
 void FreeSizedSlow(void* p, size_t size) {
@@ -258,7 +268,7 @@ void* Realloc(void* p, size_t size) {
       const size_t before = block->block.usable;
       void* moved = OrFromUnused(size, [=] { return LargeResize(g_extents, block, size); });
       if (XALLOC_UNLIKELY(FillsFresh()) && moved != nullptr) Filled(moved, before, UsableSize(moved, Act::kRealloc));
-      NoteEvent(OwnCache());
+      NoteEvent(OwnCache(), Event::kAllocated);
       return moved;
     }
   }

@@ -58,6 +58,12 @@ bool Grow(ThreadCache* cache, unsigned cls) {
   return true;
 }
 
+// So many objects fill whole cache lines: a thread that takes them shares none of its lines with the next one.
+unsigned ObjectsInLines(unsigned cls) {
+  const size_t size = ClassSize(cls);
+  return size >= arch::kCacheLine ? 1 : static_cast<unsigned>(arch::kCacheLine / (size & -size));
+}
+
 // Sends the `n` coldest objects, those at the bottom, to the arena.
 FlushResult FlushBottom(ThreadCache* cache, unsigned cls, unsigned n, bool check) {
   BinState& s = cache->state[cls];
@@ -77,31 +83,34 @@ FlushResult FlushBottom(ThreadCache* cache, unsigned cls, unsigned n, bool check
 
 }  // namespace
 
-void* RefillAndPop(ThreadCache* cache, unsigned cls) {
+void* RefillAndPop(ThreadCache* cache, unsigned cls, Arena* arena) {
   BinState& s = cache->state[cls];
   CacheBin& bin = cache->bins[cls];
   if (s.array == nullptr) FirstUse(cache, cls);
   if (*bin.top != nullptr) return *bin.top--;  // a drain that did not succeed gave its object back
   const bool hot = s.overflows != 0 || s.underflows != 0;
   if (hot && s.fill > s.capacity / 2u) Grow(cache, cls);
-  if (s.underflows < 255) s.underflows++;
   if (s.bottom != 0) Move(cache, cls, s.array, s.capacity);
   const unsigned batch = ShapeOf(cls).batch;
+  // One more than the bin has room for: it is handed out.
+  void* few[kInlineSlots];
+  const unsigned wanted = Min<unsigned>(Max<unsigned>(s.fill, ObjectsInLines(cls)), Min<unsigned>(Max<unsigned>(s.capacity, kInlineSlots), batch));
+  void** out = wanted <= s.capacity ? s.array + 1 : few;
+  const unsigned got = arena->Refill(cls, out, wanted);
+  if (got == 0) return nullptr;
+  void* const last = out[got - 1];
+  if (out == few) memcpy(s.array + 1, few, (got - 1) * sizeof(void*));
+  if (s.underflows < 255) s.underflows++;
   // 1, 1, 1, 2, 4 ...: a thread that touches a size a few times takes no more than it uses, so that what threads touch lies dense
   // (doubling one refill earlier costs a thread that touched 40 sizes 3 KiB).
-  const unsigned want = Min<unsigned>(Max<unsigned>(s.fill, 1), Min<unsigned>(s.capacity, batch));
   if (s.refills < kSlowRefills) {
     s.refills++;
     s.fill = 1;
   } else {
     s.fill = static_cast<uint16_t>(Min<unsigned>(s.fill * 2u, batch));
   }
-  Arena* arena = g_arenas.Current();
-  if (arena == nullptr) return nullptr;
-  const unsigned got = arena->Refill(cls, s.array + 1, want);
-  if (got == 0) return nullptr;
   bin.top = s.array + got - 1;
-  return s.array[got];
+  return last;
 }
 
 FlushResult MakeRoomAndPush(ThreadCache* cache, unsigned cls, void* p) {

@@ -54,9 +54,12 @@ constexpr unsigned kInlineSlots = 8;  // of each bin, sentinel included, inside 
 struct ThreadCache : CacheFront {
   BinState state[kNumBins];
   os::Lock lock;
-  uint32_t slow_events;
+  uint32_t slow_events;  // written by its thread, read by whoever looks whether it is idle: relaxed
   size_t grown_bytes;  // what the bins beyond their inline slots could hold
   uintptr_t owner;     // the thread pointer of its thread
+  uint64_t seen;       // what DrainIdleCaches saw last; it alone writes this, and `looks`
+  uint32_t looks;      // how often in a row it saw the same
+  bool pinned;         // not to be drained: its thread forks. Guarded by `lock`
   ThreadCache* next;   // all live caches, or the recycled ones
   ThreadCache* prev;
   void* slots[kNumBins][kInlineSlots];
@@ -76,6 +79,7 @@ enum class ThreadState : uint8_t {
 struct ThreadLocal {
   CacheFront* front;
   ThreadState state;
+  bool counted;  // by CountThread, not yet taken off again
 };
 // constinit on the declaration too: else every access asks whether it must be constructed first.
 extern constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]];
@@ -88,8 +92,8 @@ ThreadCache* OwnCache();
 
 // ---- slow paths of one bin; the caller holds cache->lock ------------------------------------------------------------------
 
-// The bin is empty: refills it and pops one. Null: the kernel refused.
-void* RefillAndPop(ThreadCache* cache, unsigned cls);
+// The bin is empty: refills it from the arena and pops one. Null: the arena has none ready.
+void* RefillAndPop(ThreadCache* cache, unsigned cls, Arena* arena);
 // The bin is full: makes room by growing it or by flushing, then pushes.
 FlushResult MakeRoomAndPush(ThreadCache* cache, unsigned cls, void* p);
 // After every kTickEvents slow events: gives back what was not used.
@@ -109,8 +113,24 @@ os::Lock& CacheRegistryLock();
 os::Lock& StartLock();  // held while the options are read
 // Drains the other threads' caches into the arenas (bottom-steal); leaves one object a class. Returns bytes moved.
 size_t DrainOtherCaches();
+// Looks at every cache but the caller's: what has not changed for `looks` calls in a row is drained in the same way. One thread at a time.
+struct IdleLook {
+  size_t moved;  // bytes
+  bool changed;  // a cache that was looked at before has changed since
+};
+IdleLook DrainIdleCaches(uint32_t looks);
+// While the calling thread forks: a drain that is half done would be so for ever in the child.
+void PinOwnCache(bool pinned);
 // Ends the calling thread's cache: at thread exit.
 void EndThread();
+// The program starts a thread (+1), or could not (-1). The new thread says so itself, first thing, to be taken off when it ends; the
+// program's first one is counted when the library is loaded.
+void CountThread(int change);
+void ThreadBegins(bool first = false);
+// Whether the program has more than one thread, as far as they were counted or have caches.
+bool HasThreads();
+// The calling thread is one of our own: it gets no cache.
+void DoWithoutCache();
 // In a fork child: the caller's cache is the only one; the others' contents are lost and counted.
 void ForgetOtherCaches();
 

@@ -36,7 +36,7 @@ constexpr size_t kRowCount = sizeof kRows / sizeof kRows[0];
 
 // Keys that jemalloc has and xalloc has no use for: existing MALLOC_CONF lines keep working. confirm_conf names those that were given.
 constexpr const char* kNoEffect[] = {
-    "background_thread", "max_background_threads", "metadata_thp", "thp", "muzzy_decay_ms", "retain", "lg_tcache_max", "dss",
+    "retain", "lg_tcache_max", "dss",
     "cache_oblivious", "disable_large_size_classes", "experimental_infallible_new", "lg_extent_max_active_fit", "lg_tcache_nslots_mul",
     "mutex_max_spin", "slab_sizes", "tcache_gc_delay_bytes", "tcache_gc_incr_bytes", "tcache_ncached_max", "tcache_nslots_large",
     "tcache_nslots_small_max", "tcache_nslots_small_min", "trust_madvise", "utrace", "hpa", "debug_double_free_max_scan"};

@@ -12,6 +12,10 @@ namespace xalloc {
 
 enum class ZeroRealloc : int64_t { kFree, kAlloc, kAbort };
 enum class Harden : int64_t { kOff, kDefault, kFull };
+enum class Thp : int64_t { kAuto, kAlways, kNever, kDefault };
+enum class MetadataThp : int64_t { kDisabled, kAuto, kAlways };
+constexpr int64_t kSoftLimitCgroup = -1;
+enum class BackgroundThread : int64_t { kFalse, kTrue, kAuto };
 enum Junk : int64_t { kJunkAlloc = 1, kJunkFree = 2 };
 
 // name, default, lowest, highest, unit, words, meaning.
@@ -20,14 +24,24 @@ enum Junk : int64_t { kJunkAlloc = 1, kJunkFree = 2 };
   X(abort, 0, 0, 1, kNone, "false=0|true=1", "abort on every warning")                                                                 \
   X(abort_conf, 0, 0, 1, kNone, "false=0|true=1", "abort on an option that is unknown or has a bad value")                             \
   X(confirm_conf, 0, 0, 1, kNone, "false=0|true=1", "print every option and where it comes from at start")                             \
-  X(stats_print, 0, 0, 1, kNone, "false=0|true=1", "print a summary line at exit")                                                     \
+  X(stats_print, 0, 0, 1, kNone, "false=0|true=1", "print at exit what was served, what was given back, and what was not and why")     \
   X(narenas, 0, 1, 64, kCount, "auto=0", "upper bound of arenas; auto: as many as threads run at once")                                \
   X(percpu_arena, 1, 0, 1, kNone, "disabled=0|percpu=1", "arena by the CPU a thread runs on at refill and flush; disabled: by thread") \
   X(tcache, 1, 0, 1, kNone, "false=0|true=1", "thread caches")                                                                         \
   X(tcache_max, 32768, 0, 32768, kBytes, "", "largest size that thread caches hold")                                                   \
   X(thread_stats, 0, 0, 1, kNone, "default=0|exact=1", "exact: every operation is counted; threads work without caches")               \
   X(dirty_decay_ms, 5000, -1, 86400000, kMs, "never=-1|now=0", "time over which dirty pages go back to the system")                    \
+  X(muzzy_decay_ms, 0, -1, 86400000, kMs, "never=-1|now=0",                                                                           \
+    "time over which pages go back that were first offered to the kernel, which takes them when it needs some; 0: no such stage")      \
   X(dirty_limit, 25, 0, 1000, kCount, "", "percent of active bytes that may stay dirty, however young")                                \
+  X(background_thread, 2, 0, 2, kNone, "false=0|true=1|auto=2",                                                                        \
+    "a thread that purges; auto: started when the program starts a thread; false: the program's threads purge as they go")          \
+  X(max_background_threads, 4, 1, 64, kCount, "", "threads that purge at once, with background_thread:true, when there is much to give back")                        \
+  X(soft_limit, 0, 0, 1ll << 46, kBytes, "off=0|cgroup=-1",                                                                             \
+    "resident bytes above which idle memory goes back at once; cgroup: 90 % of the limit of the control group")                        \
+  X(thp, 0, 0, 3, kNone, "auto=0|always=1|never=2|default=3",                                                                          \
+    "huge pages; auto: in large heaps that are dense, where they cost next to no memory; default: whatever the kernel does by itself") \
+  X(metadata_thp, 0, 0, 2, kNone, "disabled=0|auto=1|always=2", "huge pages for the allocator's own data; auto: once it has 2 MiB")    \
   X(oversize_threshold, 33554432, 2097152, 1ll << 40, kBytes, "", "at and above: a mapping of its own")                                \
   X(zero_realloc, 0, 0, 2, kNone, "free=0|alloc=1|abort=2", "what realloc(p, 0) does")                                                 \
   X(junk, 0, 0, 3, kNone, "false=0|alloc=1|free=2|true=3", "fill with 0xa5 at allocation, with 0x5a at free; no thread caches")        \

@@ -32,7 +32,8 @@ struct Extent {
   uint16_t granules;    // kSlab, kLarge
   uint8_t size_class;   // kSlab
   uint8_t arena;        // kSlab: owner
-  uint8_t bucket;       // kSlab: which list of its bin; kNoBucket: none
+  uint8_t bucket : 4;   // kSlab: which list of its bin; kNoBucket: none
+  uint8_t cold : 2;     // kSlab: see arena/cold.cc; 0 whenever a slot moves
   Kind kind;
 };
 static_assert(sizeof(Extent) == 64);
@@ -40,9 +41,9 @@ static_assert(sizeof(Extent) == 64);
 struct Region;
 
 // One 2 MiB unit of a region and what is known of its granules.
-// Invariants: I1 dirty is a subset of free. I2 a granule is in at most one of {free, owned by an extent, being purged}.
+// Invariants: I1 dirty is a subset of free, and muzzy of dirty. I2 a granule is in at most one of {free, owned by an extent, being purged}.
 // I3 longest == free.LongestRun(). I4 it is in the heap's list [longest] iff longest > 0.
-// I5 free and zero are clear from granule `committed` up.
+// I5 free and zero are clear from granule `committed` up. I6 it is in the dirty list iff dirty is not empty.
 struct Hugepage {
   Hugepage* next;
   Hugepage* prev;
@@ -52,11 +53,17 @@ struct Hugepage {
   Region* region;
   Bitmap128 free;   // committed and in nobody's hands
   Bitmap128 dirty;  // free, and backed by memory
-  Bitmap128 zero;   // free, and reads as zero: fresh or purged
+  Bitmap128 zero;   // free, and reads as zero: fresh, purged, or populated ahead of use
+  Bitmap128 muzzy;  // dirty, and offered to the kernel, which may have taken it
   uint16_t allocations;  // extents that begin here
   uint8_t longest;       // granules of the longest free run
   uint8_t committed;     // granules from the start that are readable and writable
   bool in_dirty_list;
+  bool huge;    // one huge page is behind it, for all we know
+  bool wanted;  // the kernel was told to make it huge: one touch of it, while it is empty, brings all of it in
+  bool plain;   // the kernel was told not to make it huge again: it was given back in part
+  bool hollow;  // pages inside of its slabs were given back since it was all free: a huge page would bring them in again
+  uint8_t dense;  // how often in a row it was found nearly full when the purger looked for huge pages to make
   Extent* owner[kGranulesPerHugepage];  // slabs: at each granule; blocks: at the first
 };
 

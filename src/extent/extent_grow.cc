@@ -6,11 +6,12 @@
 
 namespace xalloc {
 
-bool ExtentHeap::Grow(size_t granules, unsigned align_granules) {
+// `backed`: set if what was opened has memory behind it already.
+bool ExtentHeap::Grow(size_t granules, unsigned align_granules, Extent::Kind kind, bool& backed) {
   os::Guard<os::Rank::kGrow> growing(grow_lock_);
   lock_.Acquire(os::Rank::kExtents);
   const Place found = FindFree(static_cast<unsigned>(granules), align_granules);
-  // The hugepage of a small program is committed in doubling steps.
+  // The hugepages of a small program are committed in doubling steps.
   Hugepage* h = partial_;
   unsigned committed = 0;
   if (h != nullptr) {
@@ -22,10 +23,11 @@ bool ExtentHeap::Grow(size_t granules, unsigned align_granules) {
       while (committed < begin + granules) committed *= 2;
     }
   }
-  const bool first = stats_.committed == 0;
+  const size_t committed_bytes = stats_.committed;
   lock_.Release(os::Rank::kExtents);
   if (found.hugepage != nullptr) return true;  // somebody else has grown meanwhile
   if (committed != 0) return OpenPartial(h, committed);
+  if (h != nullptr && !OpenPartial(h, kGranulesPerHugepage)) return false;
 
   const auto count = static_cast<unsigned>(CeilDiv(granules, kGranulesPerHugepage));
   Region* region = RegionWithFresh(count);
@@ -34,11 +36,11 @@ bool ExtentHeap::Grow(size_t granules, unsigned align_granules) {
     region = RegionWithFresh(count);
   }
   committed = kGranulesPerHugepage;
-  if (first && count == 1) {
-    committed = kFirstCommit;
+  if (count == 1 && committed_bytes < kHugeFrom && static_cast<Thp>(g_options.thp) != Thp::kAlways) {
+    committed = committed_bytes == 0 ? kFirstCommit : kHalfCommit;
     while (committed < granules) committed *= 2;
   }
-  return OpenFresh(region, count, committed);
+  return OpenFresh(region, count, committed, kind, backed);
 }
 
 // `regions_` and `next_fresh` change under both locks: either is enough to read them.
@@ -64,13 +66,20 @@ bool ExtentHeap::OpenPartial(Hugepage* h, unsigned committed) {
   return true;
 }
 
-bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed) {
+bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, Extent::Kind kind, bool& backed) {
   const unsigned first = region->next_fresh;
   char* at = region->base + first * kHugepage;
   const size_t bytes = count == 1 ? size_t{committed} << kLgGranule : count * kHugepage;
   if (!pages_.commit(at, bytes)) return false;
+  const bool huge = committed == kGranulesPerHugepage && WantsHuge(kind) && AdviseHuge(at, bytes);
+  const Backing backing = huge && kind == Extent::Kind::kSlab ? PopulateHuge(at) : Backing::kNone;
   os::Guard<os::Rank::kExtents> guard(lock_);
   stats_.committed += bytes;
+  if (backing != Backing::kNone) {
+    stats_.pages.huge += kHugepage;
+    backed = true;
+  }
+  if (backing == Backing::kStalled) stats_.pages.stalls++;
   for (unsigned i = 0; i < count; ++i, at += kHugepage) {
     Hugepage* h = &region->pages[first + i];
     h->region = region;
@@ -79,6 +88,8 @@ bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed) {
     h->free.Set({0, committed});
     h->zero.Set({0, committed});
     Relist(h, 0);
+    h->wanted = huge;
+    if (backing != Backing::kNone) MarkBacked(h);
     if (committed < kGranulesPerHugepage) partial_ = h;
     if (map_.Covers(at)) map_.SetHugepage(at, h);
   }
@@ -135,6 +146,7 @@ bool ExtentHeap::AddRegion(size_t at_least) {
     pages_.unmap(at, bytes);
     return false;
   }
+  if (static_cast<Thp>(g_options.thp) == Thp::kNever) pages_.advise_huge(at, bytes, false);
   region->base = static_cast<char*>(at);
   region->hugepages = static_cast<uint32_t>(count);
   os::Guard<os::Rank::kExtents> guard(lock_);

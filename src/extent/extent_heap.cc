@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Placement: which granules a request gets, and what happens when they come back. Growth is in extent_grow.cc, purging in
-// extent_purge.cc, blocks with mappings of their own in extent_mapped.cc.
+// Placement: which granules a request gets, and what happens when they come back. Growth is in extent_grow.cc, giving back in
+// extent_purge.cc, huge pages in extent_huge.cc, blocks with mappings of their own in extent_mapped.cc.
 #include "extent/extent_heap.h"
 
 #include "diag/report.h"
@@ -11,7 +11,8 @@ namespace xalloc {
 constinit ExtentHeap g_extents{os::kKernelPages, g_page_map, g_meta};
 
 namespace {
-constexpr unsigned kCandidates = 4;  // hugepages looked at for the one with most allocations
+constexpr unsigned kCandidates = 4;   // hugepages looked at for the one with most allocations
+constexpr unsigned kDirtyLists = 12;  // lengths of runs looked at for one that is dirty
 
 // Calls fn(hugepage, run) for each hugepage that [granule, granule + n) touches; stops when fn says false.
 template <class Fn>
@@ -50,29 +51,31 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
   const auto align_granules = static_cast<unsigned>(Max(alignment >> kLgGranule, size_t{1}));
   Extent* extent = NewExtent();
   if (extent == nullptr) return nullptr;
+  bool grew = false;
   // Each round of growth makes room for this request, but another thread may take it: go round again while memory comes.
   for (;;) {
     lock_.Acquire(os::Rank::kExtents);
     const Place at = FindFree(static_cast<unsigned>(granules), align_granules);
     if (at.hugepage != nullptr) {
-      const size_t dirty_before = dirty_;
-      *zeroed = Take(at, granules);
+      const Taken taken = Take(at, granules);
+      *zeroed = taken.zero;
       at.hugepage->allocations++;
       at.hugepage->owner[at.granule] = extent;
       if (kind == Extent::Kind::kLarge) stats_.blocks++;
       NotePeak();
-      const bool grew = dirty_before - dirty_ < granules;
-      const size_t bound = DirtyBound();
-      const size_t excess = grew && dirty_ > bound ? dirty_ - bound : 0;
+      const size_t excess = taken.fresh != 0 || grew ? Stranded() : 0;
+      // A slab fills up soon, and so does what follows it. Blocks of the program's own may stay untouched for ever.
+      Flight* ahead = kind == Extent::Kind::kSlab && taken.fresh == granules && MayPopulate() ? TakeAhead(at, granules) : nullptr;
       lock_.Release(os::Rank::kExtents);
       extent->base = at.hugepage->base + (size_t{at.granule} << kLgGranule);
       extent->granules = static_cast<uint16_t>(granules);
       extent->kind = kind;
-      if (excess > 0) Purge((excess + bound / 8) << kLgGranule);
+      if (ahead != nullptr) Populate(ahead, extent);
+      if (excess > 0) Purge(excess << kLgGranule);
       return extent;
     }
     lock_.Release(os::Rank::kExtents);
-    if (!Grow(granules, align_granules)) {
+    if (!Grow(granules, align_granules, kind, grew)) {
       meta_.Free(extent, sizeof(Extent));
       return nullptr;
     }
@@ -151,7 +154,12 @@ Run ExtentHeap::BestRun(const Hugepage* h, unsigned granules, unsigned alignment
   return best;
 }
 
+// The shortest sufficient run that is all dirty, if much lies dirty; else the shortest of all. Of equally short ones, that in the hugepage with
+// most allocations.
 ExtentHeap::Place ExtentHeap::FindRun(unsigned granules, unsigned alignment) {
+  const bool reuse = dirty_ >= kReuseFrom;
+  Place fresh = {nullptr, 0};
+  unsigned lists = 0;
   for (unsigned want = granules; want <= kGranulesPerHugepage; ++want) {
     const unsigned word = want / 64;
     const uint64_t bits = nonempty_[word] & (~uint64_t{0} << (want % 64));
@@ -160,19 +168,20 @@ ExtentHeap::Place ExtentHeap::FindRun(unsigned granules, unsigned alignment) {
       continue;
     }
     want = word * 64 + LowestBit(bits);
-    Hugepage* chosen = nullptr;
-    Run run;
+    Place dirty = {nullptr, 0};
     unsigned seen = 0;
     for (Hugepage* h = by_longest_[want].front(); h != nullptr && seen < kCandidates; h = h->next, ++seen) {
       const Run r = BestRun(h, granules, alignment);
-      if (r.length != 0 && (chosen == nullptr || h->allocations > chosen->allocations)) {
-        chosen = h;
-        run = r;
-      }
+      if (r.length == 0) continue;
+      Place& best = reuse && !h->dirty.AllIn(r) ? fresh : dirty;
+      if (&best == &fresh && lists != 0 && fresh.hugepage != nullptr) continue;
+      if (best.hugepage == nullptr || h->allocations > best.hugepage->allocations) best = {h, r.begin};
     }
-    if (chosen != nullptr) return {chosen, run.begin};
+    if (dirty.hugepage != nullptr) return dirty;
+    // Nothing dirty fits in the tightest places: then into an empty hugepage, or onto fresh memory.
+    if (++lists == kDirtyLists && want < kGranulesPerHugepage - 1) want = kGranulesPerHugepage - 1;
   }
-  return {nullptr, 0};
+  return fresh;
 }
 
 // First fit over whole free hugepages that follow each other; the rest of the last one stays free for others.
@@ -194,25 +203,56 @@ bool ExtentHeap::AllFree(Place from, size_t granules) {
   return ForEachPiece(from.hugepage, from.granule, granules, [](Hugepage* h, Run r) { return h->free.AllIn(r); });
 }
 
-// Returns whether all of it reads as zero.
-bool ExtentHeap::Take(Place from, size_t granules) {
-  bool zero = true;
+ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules) {
+  Taken taken = {true, granules};
   ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
     const unsigned old_longest = h->longest;
-    zero = zero && h->zero.AllIn(r);
-    dirty_ -= h->dirty.CountIn(r);
+    const bool untouched = h->wanted && old_longest == kGranulesPerHugepage && h->dirty.None();
+    taken.zero = taken.zero && h->zero.AllIn(r);
+    const unsigned dirty = h->dirty.CountIn(r);
+    taken.fresh -= dirty;
+    dirty_ -= dirty;
+    muzzy_ -= h->muzzy.CountIn(r);
     h->free.Clear(r);
     h->dirty.Clear(r);
     h->zero.Clear(r);
-    if (h->in_dirty_list && h->dirty.None()) {
-      dirty_list_.Remove(h);
-      h->in_dirty_list = false;
-    }
+    h->muzzy.Clear(r);
+    // The first touch brings all of it in.
+    if (untouched) MarkBacked(h);
+    LeaveDirtyListIfClean(h);
     Relist(h, old_longest);
     return true;
   });
   used_ += granules;
-  return zero;
+  NoteLeast();
+  return taken;
+}
+
+void ExtentHeap::NoteLeast() {
+  least_dirty_ = Min(least_dirty_, dirty_ - muzzy_ + gone_dirty_);
+  least_muzzy_ = Min(least_muzzy_, muzzy_ + gone_muzzy_);
+}
+
+ExtentHeap::IdleStages ExtentHeap::TakeIdle() {
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  const IdleStages idle = {{(dirty_ - muzzy_) << kLgGranule, least_dirty_ << kLgGranule, gone_dirty_ << kLgGranule},
+                           {muzzy_ << kLgGranule, least_muzzy_ << kLgGranule, gone_muzzy_ << kLgGranule}};
+  least_dirty_ = least_muzzy_ = ~uint64_t{0} >> kLgGranule;
+  NoteLeast();
+  return idle;
+}
+
+// A huge page came: what is free of it has memory now, and still reads as zero.
+void ExtentHeap::MarkBacked(Hugepage* h) {
+  h->huge = true;
+  const Bitmap128 clean = h->free.Without(h->dirty);
+  for (Run r = clean.NextRun(0); r.length != 0; r = clean.NextRun(r.begin + r.length)) MarkDirty(h, r);
+}
+
+void ExtentHeap::LeaveDirtyListIfClean(Hugepage* h) {
+  if (!h->in_dirty_list || !h->dirty.None()) return;
+  dirty_list_.Remove(h);
+  h->in_dirty_list = false;
 }
 
 void ExtentHeap::Give(Place from, size_t granules) {
@@ -229,7 +269,6 @@ void ExtentHeap::Give(Place from, size_t granules) {
 void ExtentHeap::MarkDirty(Hugepage* h, Run run) {
   h->dirty.Set(run);
   dirty_ += run.length;
-  stats_.dirtied += size_t{run.length} << kLgGranule;
   if (h->in_dirty_list) dirty_list_.Remove(h);
   h->in_dirty_list = true;
   // The hugepage that has been dirty longest goes back first: what was freed last is the most likely to be wanted again.
@@ -261,32 +300,45 @@ Extent* ExtentHeap::NewExtent() {
 }
 
 void ExtentHeap::NotePeak() {
-  const size_t now = ((used_ + dirty_) << kLgGranule) + stats_.mapped_blocks;
-  if (now > stats_.peak) stats_.peak = now;
+  stats_.peak = Max(stats_.peak, Resident());
 }
 
-size_t ExtentHeap::DirtyBound() const {
+size_t ExtentHeap::Resident() const { return ((used_ + dirty_) << kLgGranule) + stats_.mapped_blocks; }
+
+bool ExtentHeap::OverSoftLimit(const ExtentStats& s) const {
+  const size_t limit = soft_limit_.Relaxed();
+  return limit != 0 && s.used + s.dirty + s.muzzy + s.mapped_blocks > limit;
+}
+
+// Granules that must go back before residency grows.
+size_t ExtentHeap::Stranded() const {
+  if (const size_t limit = soft_limit_.Relaxed(); limit != 0 && Resident() > limit) return dirty_;
   constexpr size_t kFloor = (size_t{8} << 20) >> kLgGranule;
-  return Max(kFloor, used_ * static_cast<size_t>(g_options.dirty_limit) / 100);
+  const size_t bound = Max(kFloor, used_ * static_cast<size_t>(g_options.dirty_limit) / 100);
+  return dirty_ > bound ? dirty_ - bound + bound / 8 : 0;
 }
 
 ExtentStats ExtentHeap::Stats() {
   os::Guard<os::Rank::kExtents> guard(lock_);
   ExtentStats s = stats_;
   s.used = used_ << kLgGranule;
-  s.dirty = dirty_ << kLgGranule;
+  s.dirty = (dirty_ - muzzy_) << kLgGranule;
+  s.muzzy = muzzy_ << kLgGranule;
   return s;
 }
 
 void ExtentHeap::Validate(bool alone) {
   os::Guard<os::Rank::kExtents> guard(lock_);
-  size_t dirty = 0, taken = 0;
+  size_t dirty = 0, muzzy = 0, taken = 0;
   for (Region* r = regions_; r != nullptr; r = r->next) {
     for (unsigned i = 0; i < r->next_fresh; ++i) {
       const Hugepage& h = r->pages[i];
       dirty += h.dirty.Count();
+      muzzy += h.muzzy.Count();
       taken += h.committed - h.free.Count();
       if ((h.dirty & h.free).Count() != h.dirty.Count()) Panic("broken invariant: hugepage I1");
+      if ((h.muzzy & h.dirty).Count() != h.muzzy.Count()) Panic("broken invariant: hugepage I1");
+      if (h.in_dirty_list == h.dirty.None()) Panic("broken invariant: hugepage I6");
       if (h.longest != h.free.LongestRun()) Panic("broken invariant: hugepage I3");
       for (unsigned g = 0; g < kGranulesPerHugepage; ++g) {
         if (h.free.Test(g) && (h.owner[g] != nullptr || g >= h.committed)) Panic("broken invariant: hugepage I2");
@@ -299,7 +351,7 @@ void ExtentHeap::Validate(bool alone) {
       if (h->longest != n) Panic("broken invariant: hugepage I4");
     }
   }
-  if (dirty != dirty_) Panic("broken invariant: dirty granules");
+  if (dirty != dirty_ || muzzy != muzzy_) Panic("broken invariant: dirty granules");
   if (taken < used_ || (alone && taken != used_)) Panic("broken invariant: granules in nobody's hands");
 }
 

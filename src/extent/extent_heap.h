@@ -18,17 +18,57 @@
 #include "extent/extent.h"
 #include "meta/meta.h"
 #include "os/lock.h"
+#include "os/system.h"
 
 namespace xalloc {
 
+// What giving back and huge pages came to, each written under the heap's lock. This is the one table of them.
+#define XALLOC_PAGE_COUNTERS(X)                                                       \
+  X(purges, "batches given back")                                                     \
+  X(ranges, "runs given back")                                                        \
+  X(purged, "bytes given back")                                                       \
+  X(purge_calls, "system calls to give back")                                         \
+  X(purge_ns, "nanoseconds spent in them; heaps of 8 MiB and more")                   \
+  X(offered, "bytes offered to the kernel, which takes them when it needs some")      \
+  X(inside, "bytes given back inside of slabs")                                       \
+  X(spared, "times that a huge page was left whole for less than half of it")         \
+  X(populated, "bytes that got memory ahead of use")                                  \
+  X(huge, "bytes of huge pages made at birth")                                        \
+  X(stalls, "huge pages that the kernel was slow to find")                            \
+  X(collapses, "hugepages moved into a huge page later")                              \
+  X(collapse_failures, "times that the kernel could not")
+
+struct PageCounters {
+#define XALLOC_COUNTER_FIELD(name, help) uint64_t name = 0;
+  XALLOC_PAGE_COUNTERS(XALLOC_COUNTER_FIELD)
+#undef XALLOC_COUNTER_FIELD
+};
+
 struct ExtentStats {
-  size_t used = 0, dirty = 0, mapped_blocks = 0;  // bytes now
+  size_t used = 0, dirty = 0, mapped_blocks = 0;  // bytes now; dirty: without muzzy
+  size_t muzzy = 0;                               // bytes now: offered to the kernel
   size_t peak = 0;                                // bytes: the most that used + dirty + mapped_blocks has been
   size_t committed = 0, reserved = 0;             // bytes of the regions
-  uint64_t purges = 0, purged = 0;                // calls, bytes
-  uint64_t dirtied = 0;                           // bytes that became dirty, ever
+  PageCounters pages;
   uint64_t blocks = 0;                            // large and mapped blocks handed out, ever
 };
+
+// How much lies idle in a stage, in bytes. `gone`: what has left the stage towards the kernel, ever. `least`: the least of now + gone since
+// somebody asked last: what has gone back does not look like what the program has taken.
+struct Idle {
+  size_t now;
+  uint64_t least, gone;
+};
+
+// What giving back may break.
+enum class Manner : uint8_t {
+  kLongRuns,    // runs of 64 KiB and more; a huge page only for half of it
+  kAnyRun,      // every run; a huge page only for half of it
+  kEverything,  // every run
+};
+
+// With larger pages of the kernel a huge page is 32 or 512 MiB: left to it.
+inline bool HugePagesAreOurs() { return os::PageSize() == 4096; }
 
 class ExtentHeap {
  public:
@@ -61,9 +101,31 @@ class ExtentHeap {
   // True if p lies in a region of ours.
   bool Contains(const void* p);
 
-  // Gives back at least `bytes` of dirty memory, the longest dirty first, or all there is. Returns bytes given back.
-  size_t Purge(size_t bytes);
+  // Gives back at least `bytes` of dirty and muzzy memory, whole free hugepages first, then the longest dirty, or all there is. Returns
+  // bytes given back.
+  size_t Purge(size_t bytes, Manner manner = Manner::kEverything) { return GiveBack(bytes, manner, Stage::kPurge); }
+  // The two stages apart: dirty memory is offered to the kernel; what was offered is given back.
+  size_t Offer(size_t bytes, Manner manner) { return GiveBack(bytes, manner, Stage::kOffer); }
+  size_t PurgeOffered(size_t bytes) { return GiveBack(bytes, Manner::kEverything, Stage::kPurgeOffered); }
+  // Gives back whole pages inside of an extent in use, which the caller knows nobody to touch meanwhile.
+  size_t PurgeInside(char* from, size_t bytes);
+  // One step of looking for hugepages that are worth a huge page; moves at most one. True: it moved one.
+  bool CollapseStep();
+  // Resident bytes above which idle memory goes back at once; 0: none. Any thread.
+  void SetSoftLimit(size_t bytes) { soft_limit_.SetRelaxed(bytes); }
+  // The kernel makes huge pages wherever it can, asked or not. Any thread.
+  void SetHugeUnasked() { huge_unasked_.SetRelaxed(true); }
+  bool OverSoftLimit(const ExtentStats& stats) const;
+  // Dirty bytes that stay because a huge page is not broken for them.
+  size_t PinnedByHugePages();
+  // In a fork child: what other threads were giving back is dirty again.
+  void ReturnFlights();
   ExtentStats Stats();
+  // Each `least` begins anew with what there is now.
+  struct IdleStages {
+    Idle dirty, muzzy;
+  };
+  IdleStages TakeIdle();
   os::Lock& lock() { return lock_; }
   os::Lock& grow_lock() { return grow_lock_; }
   const os::PageOps& pages() const { return pages_; }
@@ -77,13 +139,25 @@ class ExtentHeap {
  private:
   using HugepageList = List<Hugepage, &Hugepage::next, &Hugepage::prev>;
   using DirtyList = List<Hugepage, &Hugepage::dirty_next, &Hugepage::dirty_prev>;
+  enum class Stage : uint8_t { kPurge, kOffer, kPurgeOffered };
+  enum class Advice : uint8_t { kNone, kPlain, kHuge };
   struct Piece {
     Hugepage* hugepage;
     Run run;
-    bool purged;
+    bool done;  // given back or offered
     bool zeroed;
+    Advice advice;  // about its hugepage, before it goes back
   };
   static constexpr unsigned kBatch = 32;
+  // What a thread is giving back, or populating, at this moment, in nobody's hands otherwise: here, and not on its stack, so that a fork
+  // child, in which the thread is no more, finds it.
+  struct Flight {
+    Piece pieces[kBatch];
+    unsigned count;
+    bool taken;
+  };
+  static constexpr unsigned kFlights = 4;      // more threads than that do not purge at once: the kernel takes turns among them anyway
+  static constexpr unsigned kLookedAt = 512;   // hugepages under the lock in one go: some 50 us
 
   Hugepage* HugepageOf(const void* p);
   static unsigned IndexOf(const Hugepage* h) { return static_cast<unsigned>(h - h->region->pages); }
@@ -101,24 +175,51 @@ class ExtentHeap {
   Place FindSpan(unsigned granules);
   static Run BestRun(const Hugepage* h, unsigned granules, unsigned alignment);
   bool AllFree(Place from, size_t granules);
-  bool Take(Place from, size_t granules);
+  struct Taken {
+    bool zero;     // all of it reads as zero
+    size_t fresh;  // granules without memory behind them
+  };
+  Taken Take(Place from, size_t granules);
   void Give(Place from, size_t granules);
   void Relist(Hugepage* h, unsigned old_longest);
   void MarkDirty(Hugepage* h, Run run);
+  void NoteLeast();
+  void MarkBacked(Hugepage* h);
+  size_t Resident() const;
   void NotePeak();
-  size_t DirtyBound() const;
-  unsigned CollectDirty(Piece* pieces, size_t target);
-  void ReturnPurged(const Piece* pieces, unsigned n);
+  size_t Stranded() const;
+  unsigned CollectDirty(Piece* pieces, size_t target, Manner manner, Stage stage);
+  unsigned CollectFrom(Hugepage* h, Piece* pieces, unsigned room, Manner manner, Stage stage);
+  Advice AdviceOnBreaking(Hugepage* h, bool whole);
+  void LeaveDirtyListIfClean(Hugepage* h);
+  void ReturnPieces(const Piece* pieces, unsigned n, Stage stage);
+  Flight* TakeFlight();
+  Flight* TakeAhead(Place at, size_t granules);
+  static bool HoldsSlabsOnly(const Hugepage* h);
+  Hugepage* FindDense();
 
   // Without lock_.
-  bool Grow(size_t granules, unsigned align_granules);
+  bool Grow(size_t granules, unsigned align_granules, Extent::Kind kind, bool& backed);
   // Under grow_lock_.
   bool OpenPartial(Hugepage* h, unsigned committed);
-  bool OpenFresh(Region* region, unsigned count, unsigned committed);
+  bool OpenFresh(Region* region, unsigned count, unsigned committed, Extent::Kind kind, bool& backed);
   Region* RegionWithFresh(unsigned count) const;
   bool AddRegion(size_t at_least);
   bool WindowHolds(uintptr_t begin, size_t bytes) const;
+  size_t GiveBack(size_t bytes, Manner manner, Stage stage);
+  size_t PurgePieces(Piece* pieces, unsigned n);
   void PurgePiece(Piece& piece);
+  void OfferPiece(Piece& piece);
+  void NoteAnswer(bool yes);
+  bool MayPopulate() const;
+  void Populate(Flight* ahead, const Extent* slab);
+  bool WantsHuge(Extent::Kind kind);
+  bool AdviseHuge(char* at, size_t bytes);
+  enum class Backing : uint8_t { kNone, kHuge, kStalled };
+  Backing PopulateHuge(char* at);
+  void Advise(const Hugepage* h, Advice advice) {
+    if (advice != Advice::kNone && !no_huge_.Relaxed()) pages_.advise_huge(h->base, kHugepage, advice == Advice::kHuge);
+  }
   Extent* NewExtent();
 
   const os::PageOps& pages_;
@@ -129,14 +230,20 @@ class ExtentHeap {
   size_t next_region_bytes_ = kFirstRegion;  // under grow_lock_
   uintptr_t next_region_hint_ = 0;           // under grow_lock_
   size_t address_space_limit_ = 0;           // under grow_lock_; 0: not read yet
+  unsigned huge_pause_ = 0, huge_skip_ = 0;  // under grow_lock_: hugepages to go without after a stall, and still to go
   os::Lock lock_;       // guards all below
   HugepageList by_longest_[kGranulesPerHugepage + 1];
   uint64_t nonempty_[3] = {};  // bit i: by_longest_[i] is not empty
   DirtyList dirty_list_;       // front: longest dirty
   Region* regions_ = nullptr;  // newest first
-  Hugepage* partial_ = nullptr;  // the process's first hugepage, while it is not committed to its end
+  Hugepage* partial_ = nullptr;  // a hugepage that is not committed to its end
   Extent* spares_ = nullptr;
-  size_t used_ = 0, dirty_ = 0;  // granules
+  Flight flights_[kFlights] = {};
+  size_t used_ = 0, dirty_ = 0, muzzy_ = 0;  // granules; dirty_ contains muzzy_
+  uint64_t gone_dirty_ = 0, gone_muzzy_ = 0, least_dirty_ = 0, least_muzzy_ = 0;  // granules; see Idle; dirty without muzzy
+  size_t plain_ = 0;                         // hugepages that are
+  Region* dense_region_ = nullptr;           // where CollapseStep goes on
+  unsigned dense_index_ = 0;
   ExtentStats stats_;
   // What the kernel does when asked to purge, as seen at the first time. Only ever a hint for speed: written and read relaxed.
   enum Purging : uint32_t {
@@ -149,6 +256,9 @@ class ExtentHeap {
   // One no may be about one range: memory that the program has locked. By whoever purges, relaxed: a count lost is a question more.
   static constexpr uint32_t kPatience = 8;
   Atomic<uint32_t> refusals_{0};
+  Atomic<bool> no_offer_{false}, no_populate_{false}, no_huge_{false};  // the kernel said no; relaxed
+  Atomic<size_t> soft_limit_{0};                       // bytes; relaxed
+  Atomic<bool> huge_unasked_{false};                   // relaxed
 
   static constexpr unsigned kMappedBuckets = 256;
   List<Extent, &Extent::next, &Extent::prev> mapped_[kMappedBuckets];
@@ -156,6 +266,23 @@ class ExtentHeap {
 
   static constexpr size_t kFirstRegion = size_t{64} << 20, kLargestRegion = size_t{1} << 30;
   static constexpr unsigned kFirstCommit = 16;  // granules: 256 KiB, then doubling to the whole hugepage
+  // What lies dirty is used before fresh memory if there is so much of it, wherever it lies: a fresh page costs a page fault.
+  static constexpr size_t kReuseFrom = (size_t{8} << 20) >> kLgGranule;
+  // The thresholds below: docs/design/huge-pages.md has the measurements that chose them.
+  static constexpr size_t kTimed = (size_t{8} << 20) >> kLgGranule;         // granules in use from which purges are timed
+  static constexpr size_t kPopulateFrom = kTimed;                            // ... from which memory is populated ahead: below, no advice is given at all
+  static constexpr unsigned kAheadShare = 32, kMostAhead = 16;              // of what is in use, at most so many granules
+  static constexpr size_t kHugeFrom = size_t{16} << 20;                     // bytes committed from which new hugepages are huge
+  static constexpr unsigned kHalfCommit = 64;  // granules first committed of each hugepage below kHugeFrom: half of one is never made huge
+  static constexpr unsigned kDenseShare = 16;     // ... while no more than 1/16 of the opened ones is free
+  static constexpr unsigned kDenseFree = 6;       // granules of a hugepage that may be free when it is moved into a huge page
+  static constexpr unsigned kDenseLooks = 20;     // ... after so many looks, of which the purger has 20 in a decay period
+  static constexpr unsigned kWorthBreaking = kGranulesPerHugepage / 2;
+  // Two mappings more, in the eyes of the kernel, for each hugepage that is not to become huge again: a process may have 65530.
+  static constexpr size_t kMostPlain = 400, kLivePerPlain = (size_t{8} << 20) >> kLgGranule;  // the latter granules
+  static constexpr unsigned kShortRun = (64u << 10) >> kLgGranule;
+  static constexpr uint64_t kStallNs = 10'000'000;  // for one huge page; finding and zeroing one takes 0.1 to 1 ms
+  static constexpr unsigned kLongestPause = 512;    // hugepages
 };
 
 extern ExtentHeap g_extents;

@@ -25,11 +25,14 @@ Extent* ExtentHeap::Map(size_t bytes, size_t alignment) {
   extent->kind = Extent::Kind::kMapped;
   extent->base = base;
   extent->block = {usable, base, usable};
-  os::Guard<os::Rank::kExtents> guard(lock_);
+  lock_.Acquire(os::Rank::kExtents);
   mapped_[BucketOf(base)].PushFront(extent);
   stats_.mapped_blocks += usable;
   stats_.blocks++;
   NotePeak();
+  const size_t stranded = Stranded();
+  lock_.Release(os::Rank::kExtents);
+  if (stranded != 0) Purge(stranded << kLgGranule);
   return extent;
 }
 
@@ -78,12 +81,17 @@ bool ExtentHeap::Remap(Extent* extent, size_t bytes, bool may_move) {
     extent->base = moved;
     extent->block = {new_bytes, moved, new_bytes};
   }
-  os::Guard<os::Rank::kExtents> guard(lock_);
+  size_t stranded = 0;
+  lock_.Acquire(os::Rank::kExtents);
   mapped_[BucketOf(extent->base)].PushFront(extent);
-  if (moved == nullptr) return false;
-  stats_.mapped_blocks += new_bytes - old_bytes;
-  NotePeak();
-  return true;
+  if (moved != nullptr) {
+    stats_.mapped_blocks += new_bytes - old_bytes;
+    NotePeak();
+    if (new_bytes > old_bytes) stranded = Stranded();
+  }
+  lock_.Release(os::Rank::kExtents);
+  if (stranded != 0) Purge(stranded << kLgGranule);
+  return moved != nullptr;
 }
 
 }  // namespace xalloc

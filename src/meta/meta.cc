@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "conf/options.h"
+#include "meta/page_map.h"
 #include "os/system.h"
 
 namespace xalloc {
@@ -15,6 +17,7 @@ namespace {
 constexpr size_t kStaticBytes = 128 * 1024;
 alignas(4096) constinit char g_static_chunk[kStaticBytes] = {};
 constexpr size_t kFirstChunk = 256 * 1024, kLargestChunk = 1024 * 1024, kSpareStep = 64 * 1024;
+constexpr size_t kHugeFrom = size_t{2} << 20;  // of metadata: from here on a huge page more is no more than it has already
 }  // namespace
 
 unsigned MetaAllocator::ClassOf(size_t size) {
@@ -84,7 +87,12 @@ bool MetaAllocator::AddChunk(size_t at_least) {
   lock_.Acquire(os::Rank::kMeta);
   size_t bytes = Max(Min(chunk_bytes_ * 2, kLargestChunk), kFirstChunk);
   lock_.Release(os::Rank::kMeta);
-  void* chunk = pages_->map(bytes);
+  void* chunk = nullptr;
+  if (const auto thp = static_cast<MetadataThp>(g_options.metadata_thp); thp == MetadataThp::kAlways || (thp == MetadataThp::kAuto && allocated_bytes() >= kHugeFrom)) {
+    chunk = MapHuge();
+    if (chunk != nullptr) bytes = kHugepage;
+  }
+  if (chunk == nullptr) chunk = pages_->map(bytes);
   while (chunk == nullptr && bytes / 2 >= Max(at_least + 4096, os::PageSize())) {
     bytes /= 2;
     chunk = pages_->map(bytes);
@@ -99,6 +107,18 @@ bool MetaAllocator::AddChunk(size_t at_least) {
   end_ = cursor_ + bytes;
   chunk_bytes_ = bytes;
   return true;
+}
+
+// A hugepage of its own, aligned. Null: refused.
+char* MetaAllocator::MapHuge() {
+  constexpr size_t kMapped = 2 * kHugepage;
+  auto* at = static_cast<char*>(pages_->map(kMapped));
+  if (at == nullptr) return nullptr;
+  auto* aligned = reinterpret_cast<char*>(AlignUp(reinterpret_cast<uintptr_t>(at), kHugepage));
+  if (aligned != at) pages_->unmap(at, static_cast<size_t>(aligned - at));
+  pages_->unmap(aligned + kHugepage, static_cast<size_t>(at + kMapped - aligned - kHugepage));
+  pages_->advise_huge(aligned, kHugepage, true);
+  return aligned;
 }
 
 void MetaAllocator::SetSpare(char* at, size_t bytes) {

@@ -46,6 +46,7 @@ class MetaAllocator {
   void* Take(size_t bytes);
   bool AddChunk(size_t at_least);
   char* TakeSpare(size_t bytes);
+  char* MapHuge();
 
   const os::PageOps* pages_;
   os::Lock lock_;  // guards all below

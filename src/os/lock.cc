@@ -89,6 +89,10 @@ void DebugAssertNoLockOverSyscall() {
   constexpr char kText[] = "xalloc: system call under a lock\n";
   if (t_held >= 1u << static_cast<unsigned>(Rank::kBin)) Fail(kText, sizeof kText - 1);
 }
+void DebugAssertNoLockOverPurge() {
+  constexpr char kText[] = "xalloc: memory given back under a lock\n";
+  if ((t_held & ~(1u << static_cast<unsigned>(Rank::kGrow))) != 0) Fail(kText, sizeof kText - 1);
+}
 #endif
 
 }  // namespace xalloc::os

@@ -36,11 +36,13 @@ void DebugAcquired(Rank rank);
 void DebugReleased(Rank rank);
 void DebugForgetLocks();             // the thread holds nothing (fork child)
 void DebugAssertNoLockOverSyscall();  // aborts if a lock of rank kBin or above is held
+void DebugAssertNoLockOverPurge();    // aborts if any is held, but for that of growth
 #else
 inline void DebugAcquired(Rank) {}
 inline void DebugReleased(Rank) {}
 inline void DebugForgetLocks() {}
 inline void DebugAssertNoLockOverSyscall() {}
+inline void DebugAssertNoLockOverPurge() {}
 #endif
 
 // What locks of a rank cost, in builds that count it (bench/: xalloc_counted); any other build has none of it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/pages.h"
 
+#include <errno.h>
 #include <linux/mman.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -11,7 +12,17 @@
 #include "base/bits.h"
 #include "os/lock.h"
 #include "os/system.h"
+#include "os/thread.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -68,9 +79,39 @@ bool Commit(void* at, size_t size) {
   return arch::Syscall(SYS_mprotect, Word(at), static_cast<long>(size), PROT_READ | PROT_WRITE) == 0;
 }
 
-bool Purge(void* at, size_t size) {
+// What takes long, or is made often, waits for nobody and lets nobody wait.
+bool Advise(void* at, size_t size, int advice) {
   Check(at, size);
-  return arch::Syscall(SYS_madvise, Word(at), static_cast<long>(size), MADV_DONTNEED) == 0;
+  DebugAssertNoLockOverPurge();
+  return arch::Syscall(SYS_madvise, Word(at), static_cast<long>(size), advice) == 0;
+}
+bool Purge(void* at, size_t size) { return Advise(at, size, MADV_DONTNEED); }
+bool Offer(void* at, size_t size) { return Advise(at, size, MADV_FREE); }
+bool Populate(void* at, size_t size) { return Advise(at, size, MADV_POPULATE_WRITE); }
+bool AdviseHuge(void* at, size_t size, bool wanted) {
+  Check(at, size);
+  return arch::Syscall(SYS_madvise, Word(at), static_cast<long>(size), wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0;
+}
+bool Collapse(void* at, size_t size) { return Advise(at, size, MADV_COLLAPSE); }
+
+// Linux 6.15 knows the calling process by this number instead of a descriptor: one that was opened would name the parent in a fork child.
+constexpr int kSelf = -10000;
+constinit Atomic<bool> g_no_batches{false};  // relaxed: a question more or less
+
+size_t PurgeMany(const PageRange* ranges, size_t n) {
+  // A sandbox that the program's threads are in may kill on a call that it does not know.
+  if (g_no_batches.Relaxed() || !InOwnThread()) return 0;
+  for (size_t i = 0; i < n; ++i) Check(ranges[i].at, ranges[i].size);
+  DebugAssertNoLockOverPurge();
+  const long advised = arch::Syscall(SYS_process_madvise, kSelf, reinterpret_cast<long>(ranges), static_cast<long>(n), MADV_DONTNEED, 0);
+  if (Failed(advised)) {
+    if (advised != -EAGAIN && advised != -EINTR && advised != -ENOMEM) g_no_batches.SetRelaxed(true);
+    return 0;
+  }
+  // Short: it stopped inside a range, or before it.
+  size_t done = 0;
+  for (auto left = static_cast<size_t>(advised); done < n && ranges[done].size <= left; ++done) left -= ranges[done].size;
+  return done;
 }
 
 void* Remap(void* at, size_t old_size, size_t new_size, bool may_move) {
@@ -93,6 +134,6 @@ bool MovePages(void* from, void* to, size_t size) {
 
 }  // namespace
 
-constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, Unmap, Remap, MovePages};
+constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MovePages, Populate, AdviseHuge, Collapse};
 
 }  // namespace xalloc::os

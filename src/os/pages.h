@@ -11,6 +11,11 @@
 
 namespace xalloc::os {
 
+struct PageRange {  // laid out as the kernel's iovec
+  void* at;
+  size_t size;
+};
+
 struct PageOps {
   // Address space without memory behind it, at `hint` if that is free; null if refused.
   void* (*reserve)(void* hint, size_t size);
@@ -20,11 +25,21 @@ struct PageOps {
   void* (*map)(size_t size);
   // Gives the memory back and keeps the address; true: the contents are now zero.
   bool (*purge)(void* at, size_t size);
+  // The same for several ranges in one call. How many of them, from the first, are done; 0: not possible, or the first was refused.
+  size_t (*purge_many)(const PageRange* ranges, size_t n);
+  // The kernel may take the memory when it needs some; what it has not taken when the range is written to again, stays. False if refused.
+  bool (*offer)(void* at, size_t size);
   void (*unmap)(void* at, size_t size);
   // Moves or resizes a whole mapping of ours without copying; null if refused, and then nothing changed.
   void* (*remap)(void* at, size_t old_size, size_t new_size, bool may_move);
   // Moves the pages of [from, from+size) onto `to` (committed, same size); `from` stays committed and reads as zero.
   bool (*move_pages)(void* from, void* to, size_t size);
+  // Puts memory behind the range now, in one call instead of a page fault for each page. False: not possible; nothing is lost.
+  bool (*populate)(void* at, size_t size);
+  // Whether the range is to be backed by huge pages where it can be. False if refused.
+  bool (*advise_huge)(void* at, size_t size, bool wanted);
+  // Moves the hugepage at `at` into a huge page. False if the kernel cannot.
+  bool (*collapse)(void* at, size_t size);
 };
 
 extern const PageOps kKernelPages;

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "arch/arch.h"
+#include "os/read_file.h"
 #include "base/atomic.h"
 #include "base/attributes.h"
 #include "base/bits.h"
@@ -71,14 +72,32 @@ size_t AddressSpaceLimit() {
   return limit.rlim_cur;
 }
 
+namespace {
+struct Time {
+  int64_t seconds, nanoseconds;
+};
+Time Clock(int which) {
+  Time now = {0, 0};
+  arch::Syscall(SYS_clock_gettime, which, reinterpret_cast<long>(&now));
+  return now;
+}
+}  // namespace
+
 uint64_t NowMs() {
-  struct {
-    int64_t seconds;
-    int64_t nanoseconds;
-  } now = {0, 0};
-  constexpr int kClockMonotonicCoarse = 6;
-  arch::Syscall(SYS_clock_gettime, kClockMonotonicCoarse, reinterpret_cast<long>(&now));
+  constexpr int kMonotonicCoarse = 6;
+  const Time now = Clock(kMonotonicCoarse);
   return static_cast<uint64_t>(now.seconds) * 1000 + static_cast<uint64_t>(now.nanoseconds) / 1000000;
+}
+
+uint64_t NowNs() {
+  constexpr int kMonotonic = 1;
+  const Time now = Clock(kMonotonic);
+  return static_cast<uint64_t>(now.seconds) * 1000000000 + static_cast<uint64_t>(now.nanoseconds);
+}
+
+bool HugePagesUnasked() {
+  char text[64];
+  return ReadFile("/sys/kernel/mm/transparent_hugepage/enabled", text) && text[0] == '[';  // [always] madvise never
 }
 
 bool SingleThreaded() { return &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }

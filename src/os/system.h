@@ -23,6 +23,11 @@ size_t AddressSpaceLimit();
 
 // Monotonic time in milliseconds, coarse (a few ms), by a raw system call: clock_gettime is interposable.
 uint64_t NowMs();
+// The same to the nanosecond, for durations.
+uint64_t NowNs();
+
+// True if the kernel makes huge pages without being asked (transparent_hugepage/enabled is "always"). Opens a file.
+bool HugePagesUnasked();
 
 // True while the process surely has no thread but the caller (glibc's own flag); false when unknown.
 bool SingleThreaded();

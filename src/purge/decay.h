@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// decay.h: how much may stay dirty at a moment: memory that became dirty goes back along a smooth curve over dirty_decay_ms.
+// decay.h: how much may stay dirty at a moment: memory that nobody wants goes back along a smooth curve over a decay time.
 //
-// Time is cut into kSteps steps; the backlog holds how much became dirty in each of the last kSteps. What is i steps old may
-// stay to the share Curve(i): 1 when young, 0 at the end, flat at both ends (smoothstep), so that neither a short burst is
-// purged at once nor a cliff comes at the end.
+// What counts is how long memory has lain idle, not when it was freed: of what a program frees and takes again all the time, the least that
+// lay there in a step is what nobody wanted in it. Time is cut into kSteps steps; the least of the last i steps has been idle for i of
+// them, and of that the share Curve(i) may stay: all when young, nothing at the end, flat at both ends (smoothstep), so that neither a
+// short burst is purged at once nor a cliff comes at the end.
 // Pure: time comes in, no system call. Not thread-safe: the caller serialises.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "extent/extent_heap.h"
 
 namespace xalloc {
 
@@ -17,21 +20,14 @@ class Decay {
   static constexpr unsigned kSteps = 20;
   constexpr Decay() = default;
 
-  // `dirty`: bytes dirty now; `dirtied`: bytes that became dirty, ever; both as the extent heap counts them.
-  // Returns how many bytes may stay. decay_ms > 0.
-  size_t Allowed(uint64_t now_ms, uint64_t decay_ms, size_t dirty, uint64_t dirtied);
+  // `idle`: what the extent heap says, asked once for each call. Returns how many bytes may stay. decay_ms > 0; where it changes, what
+  // exists goes on from where it is on the curve.
+  size_t Allowed(uint64_t now_ms, uint64_t decay_ms, const Idle& idle);
 
  private:
+  uint64_t step_ms_ = 0;    // length of a step, at the last call
   uint64_t last_step_ = 0;  // now / step length, at the last call
-  uint64_t last_dirtied_ = 0;
-  size_t backlog_[kSteps] = {};  // [kSteps - 1]: the running step
+  uint64_t least_[kSteps] = {};  // Idle::least of each step; [0]: the running one
 };
-
-// The slow-path tick: purges what is over the curve. Any thread, no lock held.
-void PurgeTick();
-// In a fork child: whoever was ticking is gone.
-void ForgetOtherTicks();
-// Everything: all thread caches, all depots, all dirty pages. Returns bytes given back to the system.
-size_t PurgeEverything();
 
 }  // namespace xalloc

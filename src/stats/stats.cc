@@ -4,6 +4,8 @@
 #include "base/line_buffer.h"
 #include "cache/fast_path.h"
 #include "diag/message.h"
+#include "purge/purge.h"
+#include "purge/purger.h"
 
 namespace xalloc {
 namespace {
@@ -15,7 +17,7 @@ void AddBin(Totals& t, const BinStats& bin, unsigned cls, size_t& slab_bytes) {
   const SlabShape& shape = ShapeOf(cls);
   t.small_allocated += (bin.slabs * shape.slots - bin.free_slots) * shape.slot_size;
   t.slab_free += bin.free_slots * shape.slot_size;
-  t.small_cached += bin.depot * shape.slot_size;
+  t.in_depots += bin.depot * shape.slot_size;
   slab_bytes += bin.slabs * shape.granules * kGranule;
 }
 
@@ -26,7 +28,7 @@ void AddCache(ThreadCache* cache, void* totals) {
     const BinState& s = cache->state[cls];
     if (s.array == nullptr) continue;
     const auto count = __atomic_load_n(&cache->bins[cls].top, __ATOMIC_RELAXED) - s.base();
-    if (count > 0) t->small_cached += static_cast<size_t>(count) * ClassSize(cls);
+    if (count > 0) t->in_caches += static_cast<size_t>(count) * ClassSize(cls);
   }
   t->caches++;
 }
@@ -47,8 +49,9 @@ Totals CollectTotals() {
   ForEachCache(AddCache, &t);
   t.extents = g_extents.Stats();
   t.large_allocated = t.extents.mapped_blocks + (t.extents.used > slab_bytes ? t.extents.used - slab_bytes : 0);
-  t.small_allocated -= Min(t.small_allocated, t.small_cached);
+  t.small_allocated -= Min(t.small_allocated, t.small_cached());
   t.size_mismatches = g_size_mismatches.Relaxed();
+  t.huge_pinned = g_extents.PinnedByHugePages();
   t.metadata = g_meta.allocated_bytes();
   return t;
 }
@@ -64,15 +67,59 @@ void PrintLockCounts() {
   }
 }
 
+namespace {
+
+void Print(LineBuffer<300>& line) {
+  line << '\n';
+  Message(line.data(), line.size());
+}
+
+uint64_t Kib(uint64_t bytes) { return bytes >> 10; }
+
+void PrintGivenBack(const Totals& t) {
+  const PageCounters& p = t.extents.pages;
+  const PurgerCounts purger = CountsOfPurger();
+  LineBuffer<300> line;
+  line << "xalloc: given back " << Kib(p.purged + p.inside) << " KiB, of it inside of slabs " << Kib(p.inside) << " KiB, in " << p.ranges << " runs, " << p.purge_calls
+       << " system calls, " << p.purge_ns / 1000 << " us; offered " << Kib(p.offered) << " KiB; purger started " << purger.starts << " times, "
+       << purger.steps << " steps, " << purger.helpers << " helpers";
+  Print(line);
+  LineBuffer<300> huge;
+  huge << "xalloc: huge pages: " << Kib(p.huge) << " KiB made at birth, " << p.collapses << " made later, " << p.collapse_failures
+       << " refused, " << p.stalls << " slow; left whole " << p.spared << " times; populated ahead " << Kib(p.populated) << " KiB";
+  Print(huge);
+}
+
+void PrintKept(size_t bytes, const char* what, const char* why) {
+  if (bytes < 1024) return;
+  LineBuffer<300> line;
+  line << "xalloc: not given back: " << Kib(bytes) << " KiB " << what << ": " << why;
+  Print(line);
+}
+
+void PrintNotGivenBack(const Totals& t) {
+  PrintKept(t.in_caches, "in thread caches", "at hand for their threads; drained after half a decay period without use, and by malloc_trim");
+  PrintKept(t.in_depots, "in depots", "at hand for all threads; half of what nobody wants leaves at each look; malloc_trim empties them");
+  PrintKept(t.slab_free, "in free slots of slabs that hold live blocks", "whole pages of them go back when the slab is not touched for a decay period; the rest is fragmentation");
+  const size_t dirty = t.extents.dirty - Min(t.extents.dirty, t.huge_pinned);
+  PrintKept(dirty, "dirty", DirtyDecayMs() < 0 ? "dirty_decay_ms is never" : "freed less than dirty_decay_ms ago; malloc_trim returns it at once");
+  PrintKept(t.huge_pinned, "free in huge pages", "less than half of the page is free: breaking it would slow the rest down; thp:never or malloc_trim");
+  PrintKept(t.extents.muzzy, "muzzy", "offered to the kernel, which takes it when it needs some; muzzy_decay_ms:0 has no such stage");
+  PrintKept(t.metadata, "of metadata", "descriptors and caches of what there was at most; reused, never given back");
+}
+
+}  // namespace
+
 void PrintSummary() {
   const Totals t = CollectTotals();
   LineBuffer<300> line;
   line << "xalloc: served this program: " << t.bins.nmalloc << " small blocks moved to threads in " << t.bins.nfills << " refills, "
-       << t.extents.blocks << " large blocks; peak " << uint64_t{t.extents.peak >> 10} << " KiB, in use at exit "
-       << uint64_t{t.allocated() >> 10} << " KiB, purged " << uint64_t{t.extents.purged >> 10} << " KiB";
+       << t.extents.blocks << " large blocks; peak " << Kib(t.extents.peak) << " KiB, in use at exit " << Kib(t.allocated()) << " KiB, purged "
+       << Kib(t.extents.pages.purged) << " KiB";
   if (t.size_mismatches != 0) line << ", " << t.size_mismatches << " frees with a wrong size";
-  line << '\n';
-  Message(line.data(), line.size());
+  Print(line);
+  PrintGivenBack(t);
+  PrintNotGivenBack(t);
   if constexpr (os::kCountsLocks) PrintLockCounts();
 }
 

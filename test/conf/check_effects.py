@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 
 program, library, table = sys.argv[1:4]
 wrong = []
@@ -29,8 +30,8 @@ def output(conf, *args):
     return out
 
 
-def number(conf, pattern, *args):
-    status, out, err = run(f"stats_print:true,{conf}".rstrip(","), *args)
+def number(conf, pattern, *args, **env):
+    status, out, err = run(f"stats_print:true,{conf}".rstrip(","), *args, **env)
     found = re.search(pattern, out + err)
     expect(f"{conf} {args}: status {status}, no {pattern} in {out} {err}", status == 0 and found)
     return int(found.group(1)) if found else -1
@@ -57,6 +58,12 @@ expect("junk:alloc", output("junk:alloc", "fill") == "a5 " * 8 + "grown a5" and 
 expect("junk:free", output("junk:free", "freed") == "5a")
 expect("no junk", output("", "freed") == "other")
 
+# The purger.
+for conf, alone, threaded in (("", "0", "1"), ("background_thread:auto", "0", "1"), ("background_thread:true", "1", "1"),
+                              ("background_thread:false", "0", "0"), ("dirty_decay_ms:never", "0", "0"), ("dirty_decay_ms:now", "0", "0")):
+    expect(f"{conf}: a purger in a single-threaded program", output(conf, "threads") == alone)
+    expect(f"{conf}: a purger in a threaded one", output(conf, "threads", "threaded") == threaded)
+
 # Arenas.
 ARENAS = r'arenas count="(\d+)"'
 expect("narenas:1", number("narenas:1,percpu_arena:disabled", ARENAS, "arenas") == 1)
@@ -69,6 +76,35 @@ expect("dirty_decay_ms:now", number("dirty_decay_ms:now", PURGED, "burst") > 100
 expect("dirty_decay_ms:never", number("dirty_decay_ms:never", PURGED, "burst") == 0)
 expect("dirty_limit:0", number("dirty_decay_ms:never,dirty_limit:0", PURGED, "strand") > 10000)
 expect("dirty_limit:1000", number("dirty_decay_ms:never,dirty_limit:1000", PURGED, "strand") == 0)
+OFFERED, HUGE, HELPERS = r"offered (\d+) KiB", r"huge pages: (\d+) KiB made at birth", r"(\d+) helpers"
+expect("muzzy_decay_ms:0", number("dirty_decay_ms:now,muzzy_decay_ms:0", OFFERED, "burst") == 0)
+expect("muzzy_decay_ms:never", number("dirty_decay_ms:now,muzzy_decay_ms:never", OFFERED, "burst") > 1000)
+expect("soft_limit:off", number("dirty_decay_ms:never,dirty_limit:1000,soft_limit:off", PURGED, "strand") == 0)
+expect("soft_limit:16M", number("dirty_decay_ms:never,dirty_limit:1000,soft_limit:16M", PURGED, "strand") > 10000)
+with tempfile.TemporaryDirectory() as root:
+    for path, text in (("proc/self/cgroup", "0::/a\n"), ("sys/fs/cgroup/a/memory.max", "20000000\n")):
+        os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+        with open(os.path.join(root, path), "w", encoding="ascii") as file:
+            file.write(text)
+    conf = "dirty_decay_ms:never,dirty_limit:1000,soft_limit:cgroup"
+    expect("soft_limit:cgroup", number(conf, PURGED, "strand", XALLOC_DEBUG_ROOT=root) > 10000)
+    expect("soft_limit:cgroup, none", number(conf, PURGED, "strand", XALLOC_DEBUG_ROOT=root + "/none") == 0)
+expect("max_background_threads:1", number("dirty_decay_ms:200,background_thread:true,max_background_threads:1", HELPERS, "release") == 0)
+expect("max_background_threads, auto", number("dirty_decay_ms:200,max_background_threads:3", HELPERS, "release") == 0)
+expect("max_background_threads:3", number("dirty_decay_ms:200,background_thread:true,max_background_threads:3", HELPERS, "release") >= 1)
+
+# Huge pages.
+if os.sysconf("SC_PAGESIZE") == 4096 and "XALLOC_DEBUG_PAGE_SIZE" not in os.environ:
+    expect("thp:auto, small", number("thp:auto", HUGE, "pairs") == 0)
+    expect("thp:auto, large", number("thp:auto", HUGE, "burst") > 10000)
+    expect("thp:always", number("thp:always", HUGE, "pairs") >= 2048)
+    expect("thp:never", number("thp:never", HUGE, "burst") == 0 and output("thp:never", "advised") == "nh")
+    expect("thp:default", number("thp:default", HUGE, "strand") == 0 and output("thp:default", "advised") == "")
+    expect("metadata_thp:disabled", output("thp:never,metadata_thp:disabled", "advised") == "nh")
+    expect("metadata_thp:auto", output("thp:never,metadata_thp:auto", "advised") == "nh")
+    expect("metadata_thp:always", output("thp:never,metadata_thp:always", "advised") == "hg nh")
+else:
+    seen.update(("thp", "metadata_thp"))
 expect("oversize_threshold", output("oversize_threshold:2M", "mapped") == "mapped" and output("", "mapped") == "heap")
 
 # Failure.

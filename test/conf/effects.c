@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "../survival/purging/purgers.h"
 
 void free_sized(void *, size_t) __attribute__((weak)); /* C23: only the preloaded library has it */
 
@@ -81,6 +84,63 @@ static void burst(void) {
   }
 }
 
+/* After 40 MB came and went, in a second thread too if `threaded`: the names of all threads but this one. */
+static void *come_and_go(void *stay) {
+  burst();
+  if (stay != NULL) pthread_barrier_wait(&together);
+  if (stay != NULL) pthread_barrier_wait(&together);
+  return NULL;
+}
+static void threads(int threaded) {
+  pthread_t t;
+  pthread_barrier_init(&together, NULL, 2);
+  if (threaded) pthread_create(&t, NULL, come_and_go, &t);
+  if (threaded) pthread_barrier_wait(&together);
+  if (!threaded) come_and_go(NULL);
+  printf("%d\n", Purgers());
+  if (threaded) pthread_barrier_wait(&together);
+  if (threaded) pthread_join(t, NULL);
+}
+
+/* 256 MiB in two threads, freed at once; then nothing for a while. */
+static void *hold(void *arg) {
+  enum { kBlocks = 1280 };
+  char **block = malloc(kBlocks * sizeof *block);
+  for (int i = 0; i < kBlocks; ++i) memset(block[i] = malloc(100000), 1, 100000);
+  pthread_barrier_wait(&together);
+  for (int i = 0; i < kBlocks; ++i) free(block[i]);
+  free(block);
+  pthread_barrier_wait(&together);
+  pthread_barrier_wait(&together);
+  return arg;
+}
+static void release(void) {
+  pthread_t t[2];
+  pthread_barrier_init(&together, NULL, 3);
+  for (int i = 0; i < 2; ++i) pthread_create(&t[i], NULL, hold, NULL);
+  pthread_barrier_wait(&together);
+  pthread_barrier_wait(&together);
+  usleep(1000000);
+  pthread_barrier_wait(&together);
+  for (int i = 0; i < 2; ++i) pthread_join(t[i], NULL);
+}
+
+/* After 64 MiB in small blocks: which advice about huge pages the kernel has been given for any mapping of this process. */
+static void advised(void) {
+  for (int i = 0; i < 640000; ++i) {
+    if (malloc(100) == NULL) return;
+  }
+  char line[4096];
+  int wanted = 0, unwanted = 0;
+  FILE *f = fopen("/proc/self/smaps", "r");
+  while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+    if (strncmp(line, "VmFlags:", 8) != 0) continue;
+    wanted |= strstr(line, " hg") != NULL;
+    unwanted |= strstr(line, " nh") != NULL;
+  }
+  printf("%s%s%s\n", wanted ? "hg" : "", wanted && unwanted ? " " : "", unwanted ? "nh" : "");
+}
+
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (strcmp(what, "pairs") == 0) pairs(argc > 2 ? strtoul(argv[2], NULL, 10) : 64);
@@ -89,6 +149,9 @@ int main(int argc, char **argv) {
   if (strcmp(what, "arenas") == 0) arenas();
   if (strcmp(what, "strand") == 0) strand();
   if (strcmp(what, "burst") == 0) burst();
+  if (strcmp(what, "threads") == 0) threads(argc > 2);
+  if (strcmp(what, "release") == 0) release();
+  if (strcmp(what, "advised") == 0) advised();
   if (strcmp(what, "huge") == 0) printf("%s\n", malloc((size_t)1 << 60) == NULL ? "null" : "block");
   if (strcmp(what, "zero_realloc") == 0) printf("%s\n", realloc(malloc(10), 0) == NULL ? "null" : "block");
   if (strcmp(what, "mapped") == 0) {

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "cache/fast_path.h"
-#include "purge/decay.h"
+#include "purge/purge.h"
 #include "shadow.h"
 #include "stats/stats.h"
 #include "workers.h"
@@ -136,13 +136,31 @@ struct Machine {
       case 8: return InPlace();
       case 9: return Burst();
       case 10: return ReleaseRun();
-      case 11: DrainOtherCaches(); return;
+      case 11: return (op & 16) != 0 ? PurgeCold((op & 32) != 0) : static_cast<void>(DrainOtherCaches());
       case 12: PurgeEverything(); return;
       case 13: FlushOwnCache((op & 16) != 0); return;
-      case 14: PurgeTick(); return;
+      case 14: return (op & 16) != 0 ? Stage() : PurgeTick(Event::kAllocated);
       default: break;
     }
-    if (Arena* arena = g_arenas.Current(); arena != nullptr) arena->AgeDepots();
+    if (Arena* arena = g_arenas.Current(); arena != nullptr) arena->AgeDepots((op & 16) != 0 ? Arena::Ageing::kHalf : Arena::Ageing::kBatch);
+  }
+
+  static void PurgeCold(bool now) {
+    for (unsigned i = 0; i < g_arenas.count(); ++i) {
+      unsigned budget = ~0u;
+      if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->PurgeColdSlabs(now, budget);
+    }
+  }
+  void Stage() {
+    const size_t bytes = in->Size();
+    switch (op >> 5) {
+      case 0: g_extents.Offer(bytes, Manner::kAnyRun); return;
+      case 1: g_extents.PurgeOffered(bytes); return;
+      case 2: g_extents.Purge(bytes, Manner::kLongRuns); return;
+      case 3: g_extents.Purge(bytes, Manner::kAnyRun); return;
+      case 4: g_extents.TakeIdle(); return;
+      default: g_extents.CollapseStep(); return;
+    }
   }
 };
 

@@ -225,6 +225,19 @@ void* Worker(void* arg) {
   return nullptr;
 }
 
+// What is mapped, in the eyes of the kernel, must stay bounded: there is a limit of 65530, after which nothing can be had any more.
+void CheckMappings() {
+  FILE* maps = fopen("/proc/self/maps", "r");
+  if (maps == nullptr) return;
+  size_t count = 0;
+  for (int c = 0; (c = fgetc(maps)) != EOF;) count += c == '\n';
+  fclose(maps);
+  const struct mallinfo2 m = mallinfo2();
+  if (count <= 1000 + (((m.uordblks + m.hblkhd) >> 22))) return;
+  fprintf(stderr, "stress: %zu mappings for %zu bytes; seed %llu\n", count, m.uordblks + m.hblkhd, static_cast<unsigned long long>(g_seed));
+  abort();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -249,6 +262,7 @@ int main(int argc, char** argv) {
       pthread_join(running[i], nullptr);
       pthread_create(&running[i], nullptr, Worker, reinterpret_cast<void*>(++generation));
     }
+    CheckMappings();
   }
   for (int i = 0; i < n; ++i) pthread_join(running[i], nullptr);
   Random random{g_seed};

@@ -22,6 +22,10 @@ class FakePages {
     bool refuse_map = false;       // no new mappings; commits of what is reserved go on
     bool purge_lies = false;       // accepts, and leaves the contents
     size_t purged_bytes = 0;
+    bool no_offer = false, no_populate = false, no_batches = true;
+    size_t short_after = SIZE_MAX;  // a batch stops after so many ranges
+    size_t offered_bytes = 0, populated_bytes = 0;
+    long batches = 0, huge_advice = 0, collapses = 0;
     long purges = 0, commits = 0;
     std::map<char*, size_t> mappings;
   };
@@ -34,7 +38,7 @@ class FakePages {
     for (auto& [at, size] : Get().mappings) munmap(at, size);
     Get() = State();
   }
-  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, Unmap, Remap, MovePages}; }
+  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MovePages, Populate, AdviseHuge, Collapse}; }
 
  private:
   static bool Refused() {
@@ -65,6 +69,36 @@ class FakePages {
     Get().purges++;
     Get().purged_bytes += size;
     if (!Get().purge_lies) madvise(at, size, MADV_DONTNEED);  // what it does, and no page fault per page
+    return true;
+  }
+  static size_t PurgeMany(const os::PageRange* ranges, size_t n) {
+    if (Get().no_batches || Refused()) return 0;
+    Get().batches++;
+    size_t done = 0;
+    for (; done < n && done < Get().short_after; ++done) {
+      Get().purged_bytes += ranges[done].size;
+      if (!Get().purge_lies) madvise(ranges[done].at, ranges[done].size, MADV_DONTNEED);
+    }
+    return done;
+  }
+  static bool Offer(void*, size_t size) {
+    if (Get().no_offer || Refused()) return false;
+    Get().offered_bytes += size;
+    return true;
+  }
+  static bool Populate(void*, size_t size) {
+    if (Get().no_populate || Refused()) return false;
+    Get().populated_bytes += size;
+    return true;
+  }
+  static bool AdviseHuge(void*, size_t, bool) {
+    if (Refused()) return false;
+    Get().huge_advice++;
+    return true;
+  }
+  static bool Collapse(void*, size_t) {
+    if (Refused()) return false;
+    Get().collapses++;
     return true;
   }
   static void Unmap(void* at, size_t size) {

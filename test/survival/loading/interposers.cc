@@ -77,6 +77,12 @@ void* dlsym(void* library, const char* name) noexcept {
   if (real == nullptr) real = reinterpret_cast<Real>(dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.17"));
   return real(library, name);
 }
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*), void* argument) {
+  Allocate();
+  using Real = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  static const auto real = reinterpret_cast<Real>(dlsym(RTLD_NEXT, "pthread_create"));
+  return real(thread, attributes, run, argument);
+}
 }
 
 [[gnu::constructor]] static void Load() {

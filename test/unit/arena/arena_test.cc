@@ -110,6 +110,13 @@ TEST(SlabsRefused, NothingIsLostWhenTheKernelRefuses) {
   }
 }
 
+unsigned Fill(Arena* arena, unsigned cls, void** out, unsigned n) {
+  unsigned got = 0;
+  while ((got = arena->Refill(cls, out, n)) == 0 && arena->AddSlab(cls)) {
+  }
+  return got;
+}
+
 Arena* FirstArena() { return g_arenas.Current(); }
 
 TEST(ArenaTest, RefilledObjectsAreDistinctAndComeBack) {
@@ -119,7 +126,7 @@ TEST(ArenaTest, RefilledObjectsAreDistinctAndComeBack) {
   std::vector<void*> all;
   for (int i = 0; i < 50; ++i) {
     void* out[kMaxBatch];
-    const unsigned n = arena->Refill(cls, out, ShapeOf(cls).batch);
+    const unsigned n = Fill(arena, cls, out, ShapeOf(cls).batch);
     ASSERT_GE(n, 1u);
     for (unsigned k = 0; k < n; ++k) {
       ASSERT_TRUE(seen.insert(out[k]).second);
@@ -139,7 +146,7 @@ TEST(ArenaTest, AnEmptiedBinGivesItsSlabsBack) {
   const size_t before = g_extents.Stats().used;
   std::vector<void*> all(2000);
   unsigned n = 0;
-  while (n < all.size()) n += arena->Refill(cls, &all[n], 1);
+  while (n < all.size()) n += Fill(arena, cls, &all[n], 1);
   EXPECT_GT(g_extents.Stats().used, before + all.size() * 2000);
   Arena::FlushToSlabs(cls, all.data(), n);
   arena->DrainDepots();
@@ -152,7 +159,7 @@ TEST(ArenaTest, DoubleAndInteriorFreesAreFoundAtTheSlab) {
   Arena* arena = FirstArena();
   const unsigned cls = SizeToClass(500);
   void* out[2];
-  ASSERT_EQ(arena->Refill(cls, out, 2), 2u);
+  ASSERT_EQ(Fill(arena, cls, out, 2), 2u);
   void* twice[2] = {out[0], out[0]};
   const FlushResult bad = Arena::FlushToSlabs(cls, twice, 2);
   EXPECT_EQ(bad.misuse, Misuse::kDoubleFree);
@@ -169,9 +176,9 @@ TEST(ArenaTest, DepotsPassBatchesOnUntouched) {
   const unsigned batch = ShapeOf(cls).batch;
   std::vector<void*> a(batch), b(batch);
   unsigned n = 0;
-  while (n < batch) n += arena->Refill(cls, &a[n], batch - n);
+  while (n < batch) n += Fill(arena, cls, &a[n], batch - n);
   EXPECT_EQ(arena->Flush(cls, a.data(), batch).misuse, Misuse::kNone);
-  EXPECT_EQ(arena->Refill(cls, b.data(), batch), batch);
+  EXPECT_EQ(Fill(arena, cls, b.data(), batch), batch);
   EXPECT_EQ(a, b);
   Arena::FlushToSlabs(cls, b.data(), batch);
 }
@@ -182,9 +189,9 @@ TEST(ArenaTest, UnusedDepotsAge) {
   const unsigned batch = ShapeOf(cls).batch;
   std::vector<void*> a(batch);
   unsigned n = 0;
-  while (n < batch) n += arena->Refill(cls, &a[n], batch - n);
+  while (n < batch) n += Fill(arena, cls, &a[n], batch - n);
   arena->Flush(cls, a.data(), batch);
-  for (int i = 0; i < 20; ++i) arena->AgeDepots();
+  for (int i = 0; i < 20; ++i) arena->AgeDepots(Arena::Ageing::kBatch);
   EXPECT_EQ(arena->StatsOf(cls).depot, 0u);
 }
 
@@ -196,7 +203,7 @@ TEST(ArenaTest, ThreadsFreeEachOthersObjects) {
     threads.emplace_back([&mine] {
       for (int i = 0; i < 200; ++i) {
         void* out[64];
-        const unsigned n = g_arenas.Current()->Refill(cls, out, 64);
+        const unsigned n = Fill(g_arenas.Current(), cls, out, 64);
         mine.insert(mine.end(), out, out + n);
       }
     });

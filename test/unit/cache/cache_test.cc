@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The hit path and its slow paths, as functions: this program's own malloc is libc's.
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <cstring>
+#include <map>
 #include <random>
 #include <set>
 #include <thread>
@@ -14,6 +16,31 @@
 
 namespace xalloc {
 namespace {
+
+// First of all, while the slabs are fresh. On one CPU: the threads share an arena.
+TEST(Cache, ThreadsDoNotShareACacheLine) {
+  cpu_set_t before, one;
+  sched_getaffinity(0, sizeof before, &before);
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  sched_setaffinity(0, sizeof one, &one);
+  std::map<uintptr_t, int> owner;
+  std::atomic<int> turn{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      while (turn != t) std::this_thread::yield();
+      for (const size_t size : {8, 16, 24, 32, 48, 64}) {
+        const auto line = reinterpret_cast<uintptr_t>(Malloc(size)) / arch::kCacheLine;
+        EXPECT_EQ(owner.emplace(line, t).first->second, t) << size;
+      }
+      ++turn;
+      while (turn != 4) std::this_thread::yield();
+    });
+  }
+  for (auto& t : threads) t.join();
+  sched_setaffinity(0, sizeof before, &before);
+}
 
 TEST(Cache, LastFreedIsFirstReused) {
   void* a = Malloc(100);

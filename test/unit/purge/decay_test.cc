@@ -5,46 +5,64 @@
 
 #include "cache/fast_path.h"
 #include "os/system.h"
+#include "purge/purge.h"
 
 namespace xalloc {
 namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
 
-TEST(Decay, WhatBecameDirtyAtOnceGoesBackAlongACurve) {
+TEST(Decay, WhatIsFreedAtOnceGoesBackAlongACurve) {
   Decay decay;
-  uint64_t now = 1000000;
-  EXPECT_GE(decay.Allowed(now, 1000, 100 * kMiB, 100 * kMiB), 99 * kMiB) << "nothing at once";
-  size_t last = 100 * kMiB;
-  for (int step = 1; step <= 20; ++step) {
+  uint64_t now = 1000000, gone = 0;
+  EXPECT_GE(decay.Allowed(now, 1000, {100 * kMiB, 0, gone}), 99 * kMiB) << "nothing at once";
+  size_t dirty = 100 * kMiB;
+  for (int step = 1; step <= 21; ++step) {
     now += 50;
-    const size_t allowed = decay.Allowed(now, 1000, last, 100 * kMiB);
-    EXPECT_LE(allowed, last);
+    const size_t allowed = decay.Allowed(now, 1000, {dirty, dirty + gone, gone});
     if (step == 10) {
       EXPECT_GT(allowed, 30 * kMiB);
       EXPECT_LT(allowed, 70 * kMiB);
     }
-    last = allowed;
+    if (allowed >= dirty) continue;
+    gone += dirty - allowed;
+    dirty = allowed;
   }
-  EXPECT_EQ(last, 0u) << "all of it after dirty_decay_ms";
+  EXPECT_EQ(dirty, 0u) << "all of it after dirty_decay_ms";
 }
 
 TEST(Decay, ALongPauseEndsTheCurve) {
   Decay decay;
-  decay.Allowed(5000, 1000, 100 * kMiB, 100 * kMiB);
-  EXPECT_EQ(decay.Allowed(500000, 1000, 100 * kMiB, 100 * kMiB), 0u);
+  decay.Allowed(5000, 1000, {100 * kMiB, 0, 0});
+  EXPECT_EQ(decay.Allowed(500000, 1000, {100 * kMiB, 100 * kMiB, 0}), 0u);
+}
+
+TEST(Decay, AfterALongPauseWhatWasUsedMeanwhileIsYoung) {
+  Decay decay;
+  decay.Allowed(5000, 1000, {100 * kMiB, 0, 0});
+  EXPECT_GE(decay.Allowed(500000, 1000, {100 * kMiB, 0, 0}), 99 * kMiB);
 }
 
 TEST(Decay, SteadyReuseKeepsWhatIsReused) {
   Decay decay;
-  uint64_t dirtied = 0;
-  // 10 MiB become dirty and are reused in every step: they may stay.
+  uint64_t now = 1000;
   size_t allowed = 0;
-  for (int step = 0; step < 100; ++step) {
-    dirtied += 10 * kMiB;
-    allowed = decay.Allowed(1000 + static_cast<uint64_t>(step) * 50, 1000, 10 * kMiB, dirtied);
-  }
+  // Of 64 MiB, 10 are taken and freed again in each step: they may stay, the others not.
+  for (int step = 0; step < 100; ++step) allowed = decay.Allowed(now += 50, 1000, {64 * kMiB, 54 * kMiB, 0});
   EXPECT_GE(allowed, 9 * kMiB);
+  EXPECT_LE(allowed, 10 * kMiB);
+}
+
+TEST(Decay, WhatHasGoneBackIsNotAskedForAgain) {
+  Decay decay;
+  uint64_t now = 1000;
+  // 10 MiB idle for long, 90 that come and go.
+  size_t allowed = 0;
+  for (int step = 0; step < 40; ++step) allowed = decay.Allowed(now += 50, 1000, {100 * kMiB, 10 * kMiB, 0});
+  EXPECT_LE(allowed, 90 * kMiB);
+  EXPECT_GE(allowed, 89 * kMiB);
+  for (int step = 0; step < 40; ++step) allowed = decay.Allowed(now += 50, 1000, {90 * kMiB, 10 * kMiB, 10 * kMiB});
+  EXPECT_GE(allowed, 89 * kMiB);
 }
 
 TEST(PurgeEverything, ReturnsDirtyPagesAndCaches) {

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+// Huge pages and memory populated ahead: when, and when not.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "extent/extent_heap.h"
+#include "unit/fake_pages.h"
+
+namespace xalloc {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20, kAll = SIZE_MAX / 2;
+
+class Huge : public testing::Test {
+ protected:
+  void SetUp() override {
+    g_options = Options();
+    if (os::PageSize() != 4096) GTEST_SKIP() << "a huge page is not 2 MiB";
+  }
+  void TearDown() override {
+    heap_.Validate(true);
+    FakePages::Reset();
+    g_options = Options();
+  }
+  void Want(Thp thp) { g_options.thp = static_cast<int64_t>(thp); }
+  Extent* Get(size_t granules, Extent::Kind kind = Extent::Kind::kLarge) {
+    bool zeroed = false;
+    Extent* e = heap_.Allocate(granules, kGranule, kind, &zeroed);
+    if (kind == Extent::Kind::kSlab) heap_.SetOwners(e);
+    return e;
+  }
+  void Fill(size_t bytes, Extent::Kind kind = Extent::Kind::kLarge) {
+    for (size_t sum = 0; sum < bytes; sum += 4 * kGranule) blocks_.push_back(Get(4, kind));
+  }
+  const PageCounters pages() { return heap_.Stats().pages; }
+
+  PageMap map_;
+  MetaAllocator meta_{&kFakePages};
+  ExtentHeap heap_{kFakePages, map_, meta_};
+  std::vector<Extent*> blocks_;
+};
+
+TEST_F(Huge, ASmallHeapAsksForNothing) {
+  Fill(7 * kMiB, Extent::Kind::kSlab);
+  Fill(7 * kMiB);
+  EXPECT_EQ(FakePages::Get().huge_advice, 0);
+  EXPECT_EQ(FakePages::Get().populated_bytes, 0u);
+}
+
+TEST_F(Huge, BelowTheThresholdHugepagesAreCommittedInHalves) {
+  Fill(12 * kMiB);
+  // The kernel makes a page huge at its first touch, if all of it may be touched: half of one never is.
+  EXPECT_GE(FakePages::Get().commits, 11);
+}
+
+TEST_F(Huge, ALargeDenseHeapGetsHugePagesAtBirth) {
+  Fill(64 * kMiB, Extent::Kind::kSlab);
+  EXPECT_GE(FakePages::Get().huge_advice, 15);
+  EXPECT_GE(pages().huge, 46 * kMiB);
+  EXPECT_LE(pages().huge, 52 * kMiB);
+  EXPECT_LE(heap_.Stats().dirty, kHugepage) << "what is populated and not used yet";
+}
+
+TEST_F(Huge, BlocksOfTheProgramsOwnDoNot) {
+  Fill(64 * kMiB, Extent::Kind::kSlab);
+  const size_t before = pages().huge;
+  for (int i = 0; i < 30; ++i) Get(3 * kGranulesPerHugepage / 2);
+  for (int i = 0; i < 100; ++i) Get(40);
+  EXPECT_LE(pages().huge, before) << "it may touch one page in a thousand of them";
+  for (int i = 0; i < 1000; ++i) heap_.CollapseStep();
+  EXPECT_LE(FakePages::Get().collapses, 8) << "those that were opened below the threshold";
+}
+
+TEST_F(Huge, AFragmentedHeapDoesNot) {
+  Fill(13 * kMiB);
+  for (size_t i = 0; i < blocks_.size(); i += 3) heap_.Free(blocks_[i]);
+  for (int i = 0; i < 30; ++i) Get(kGranulesPerHugepage - 1, Extent::Kind::kSlab);  // longer than any free run
+  EXPECT_EQ(FakePages::Get().huge_advice, 0);
+  EXPECT_EQ(pages().huge, 0u);
+}
+
+TEST_F(Huge, NeverTellsTheKernelSoAndDefaultTellsItNothing) {
+  Want(Thp::kNever);
+  Fill(64 * kMiB, Extent::Kind::kSlab);
+  EXPECT_GE(FakePages::Get().huge_advice, 1) << "of each region, that it is not to be huge";
+  EXPECT_EQ(pages().huge, 0u);
+}
+
+TEST_F(Huge, DefaultLeavesTheKernelAlone) {
+  Want(Thp::kDefault);
+  Fill(64 * kMiB, Extent::Kind::kSlab);
+  EXPECT_EQ(FakePages::Get().huge_advice, 0);
+  EXPECT_EQ(FakePages::Get().populated_bytes, 0u);
+}
+
+TEST_F(Huge, AlwaysBeginsWithTheFirst) {
+  Want(Thp::kAlways);
+  Get(1, Extent::Kind::kSlab);
+  EXPECT_EQ(pages().huge, kHugepage);
+  EXPECT_EQ(heap_.Stats().dirty, kHugepage - kGranule);
+}
+
+TEST_F(Huge, AHugePageIsNotBrokenForLessThanHalf) {
+  Want(Thp::kAlways);
+  for (unsigned i = 0; i < kGranulesPerHugepage; ++i) blocks_.push_back(Get(1));
+  for (unsigned i = 0; i < 60; ++i) heap_.Free(blocks_[i]);
+  EXPECT_EQ(heap_.Purge(kAll, Manner::kAnyRun), 0u);
+  EXPECT_EQ(heap_.Purge(kAll, Manner::kLongRuns), 0u);
+  EXPECT_GE(pages().spared, 2u);
+  EXPECT_EQ(heap_.PinnedByHugePages(), 60 * kGranule);
+  for (unsigned i = 60; i < 64; ++i) heap_.Free(blocks_[i]);
+  EXPECT_EQ(heap_.PinnedByHugePages(), 0u);
+  EXPECT_EQ(heap_.Purge(kAll, Manner::kLongRuns), 64 * kGranule);
+  heap_.Free(blocks_[64]);
+  EXPECT_EQ(heap_.Purge(kAll, Manner::kAnyRun), kGranule) << "broken once, it is an ordinary hugepage";
+}
+
+TEST_F(Huge, WhatWasBrokenIsNotMadeHugeAgainUntilItIsAllFree) {
+  Want(Thp::kAlways);
+  for (unsigned i = 0; i < kGranulesPerHugepage; ++i) blocks_.push_back(Get(1));
+  const long before = FakePages::Get().huge_advice;
+  for (unsigned i = 0; i < 64; ++i) heap_.Free(blocks_[i]);
+  heap_.Purge(kAll, Manner::kLongRuns);
+  EXPECT_EQ(FakePages::Get().huge_advice, before + 1);
+  heap_.Free(blocks_[64]);
+  heap_.Purge(kAll);
+  EXPECT_EQ(FakePages::Get().huge_advice, before + 1) << "the kernel knows";
+  for (unsigned i = 65; i < kGranulesPerHugepage; ++i) heap_.Free(blocks_[i]);
+  // All free, but not all of it dirty: it is taken and given back once more.
+  heap_.Free(Get(kGranulesPerHugepage));
+  heap_.Purge(kAll);
+  EXPECT_EQ(FakePages::Get().huge_advice, before + 2);
+}
+
+TEST_F(Huge, MallocTrimBreaksThemAll) {
+  Want(Thp::kAlways);
+  Get(1, Extent::Kind::kSlab);
+  heap_.Free(Get(1));
+  EXPECT_EQ(heap_.Purge(kAll), kHugepage - kGranule);
+}
+
+TEST_F(Huge, OneTouchOfAnEmptyHugepageBringsAllOfItIn) {
+  Want(Thp::kAlways);
+  Get(kGranulesPerHugepage);
+  heap_.Free(Get(kGranulesPerHugepage));
+  heap_.Purge(kAll);
+  EXPECT_EQ(heap_.Stats().dirty, 0u);
+  bool zeroed = false;
+  Extent* a = heap_.Allocate(100, kGranule, Extent::Kind::kLarge, &zeroed);
+  EXPECT_TRUE(zeroed);
+  EXPECT_EQ(heap_.Stats().dirty, 28 * kGranule) << "the rest of it is there, too";
+  heap_.Free(a);
+}
+
+TEST_F(Huge, SlabsOfAGrowingHeapArePopulatedAhead) {
+  Fill(7 * kMiB, Extent::Kind::kSlab);
+  EXPECT_EQ(FakePages::Get().populated_bytes, 0u);
+  Fill(6 * kMiB, Extent::Kind::kSlab);
+  EXPECT_GE(FakePages::Get().populated_bytes, 4 * kMiB);
+  EXPECT_EQ(pages().populated, FakePages::Get().populated_bytes);
+  EXPECT_LE(heap_.Stats().dirty, heap_.Stats().used / 20) << "a few percent ahead of what is used";
+  const size_t before = FakePages::Get().populated_bytes;
+  Fill(2 * kMiB, Extent::Kind::kLarge);
+  EXPECT_LE(FakePages::Get().populated_bytes, before + kMiB) << "only the program knows what it will touch of its large blocks";
+}
+
+TEST_F(Huge, WhatWasPopulatedStillReadsAsZero) {
+  Fill(10 * kMiB, Extent::Kind::kSlab);
+  bool zeroed = false;
+  for (int i = 0; i < 10 && heap_.Stats().dirty == 0; ++i) Get(4, Extent::Kind::kSlab);
+  ASSERT_GT(heap_.Stats().dirty, 0u);
+  heap_.Allocate(1, kGranule, Extent::Kind::kLarge, &zeroed);
+  EXPECT_TRUE(zeroed);
+}
+
+TEST_F(Huge, AKernelThatCannotPopulateIsAskedOnce) {
+  FakePages::Get().no_populate = true;
+  Fill(10 * kMiB, Extent::Kind::kSlab);
+  const long calls = FakePages::Get().calls;
+  Fill(kMiB, Extent::Kind::kSlab);
+  EXPECT_LE(FakePages::Get().calls, calls + 3);
+  EXPECT_EQ(heap_.Stats().dirty, 0u);
+}
+
+TEST_F(Huge, DenseHugepagesAreMovedIntoHugePagesOneAStep) {
+  Fill(24 * kMiB, Extent::Kind::kSlab);
+  ASSERT_LE(pages().huge, 10 * kMiB);
+  for (int i = 0; i < 19; ++i) EXPECT_FALSE(heap_.CollapseStep()) << "they may be young";
+  int moved = 0;
+  for (int i = 0; i < 100; ++i) moved += heap_.CollapseStep();
+  EXPECT_EQ(moved, FakePages::Get().collapses);
+  EXPECT_GE(moved, 6);
+  EXPECT_LE(moved, 9) << "each once";
+  EXPECT_EQ(pages().collapses, static_cast<uint64_t>(moved));
+}
+
+TEST_F(Huge, WhatWasGivenBackInsideOfSlabsIsNotBroughtBack) {
+  Fill(24 * kMiB, Extent::Kind::kSlab);
+  for (Extent* e : blocks_) heap_.PurgeInside(e->base, kGranule);
+  for (int i = 0; i < 200; ++i) heap_.CollapseStep();
+  EXPECT_EQ(FakePages::Get().collapses, 0);
+  for (Extent* e : blocks_) heap_.Free(e);
+  heap_.Purge(kAll);
+  for (int i = 0; i < 20; ++i) heap_.CollapseStep();
+  Fill(24 * kMiB, Extent::Kind::kSlab);
+  for (int i = 0; i < 200; ++i) heap_.CollapseStep();
+  EXPECT_GE(FakePages::Get().collapses, 6) << "it had been empty";
+}
+
+TEST_F(Huge, NeverAsksForNoneWhenAllIsGivenBack) {
+  Want(Thp::kNever);
+  heap_.SetHugeUnasked();
+  Fill(24 * kMiB, Extent::Kind::kSlab);
+  const long advice = FakePages::Get().huge_advice;
+  for (size_t i = 0; i < blocks_.size(); i += 2) heap_.Free(blocks_[i]);
+  heap_.Purge(kAll);
+  for (size_t i = 1; i < blocks_.size(); i += 2) heap_.Free(blocks_[i]);
+  heap_.Purge(kAll);
+  EXPECT_EQ(FakePages::Get().huge_advice, advice);
+}
+
+TEST_F(Huge, HugepagesWithHolesStayAsTheyAre) {
+  Fill(24 * kMiB, Extent::Kind::kSlab);
+  for (size_t i = 0; i < blocks_.size(); i += 8) heap_.Free(blocks_[i]);
+  for (int i = 0; i < 100; ++i) heap_.CollapseStep();
+  EXPECT_LE(FakePages::Get().collapses, 1);
+}
+
+TEST_F(Huge, AForkChildGetsBackWhatWasInNobodysHands) {
+  Fill(12 * kMiB, Extent::Kind::kSlab);
+  const ExtentStats before = heap_.Stats();
+  heap_.ReturnFlights();
+  EXPECT_EQ(heap_.Stats().dirty, before.dirty) << "nothing is on its way";
+}
+
+}  // namespace
+}  // namespace xalloc
