@@ -89,9 +89,9 @@ with tempfile.TemporaryDirectory() as root:
     conf = "dirty_decay_ms:never,dirty_limit:1000,soft_limit:cgroup"
     expect("soft_limit:cgroup", number(conf, PURGED, "strand", XALLOC_DEBUG_ROOT=root) > 10000)
     expect("soft_limit:cgroup, none", number(conf, PURGED, "strand", XALLOC_DEBUG_ROOT=root + "/none") == 0)
-expect("max_background_threads:1", number("dirty_decay_ms:200,background_thread:true,max_background_threads:1", HELPERS, "release") == 0)
-expect("max_background_threads, auto", number("dirty_decay_ms:200,max_background_threads:3", HELPERS, "release") == 0)
-expect("max_background_threads:3", number("dirty_decay_ms:200,background_thread:true,max_background_threads:3", HELPERS, "release") >= 1)
+expect("max_background_threads:1", number("dirty_decay_ms:1000,background_thread:true,max_background_threads:1", HELPERS, "release") == 0)
+expect("max_background_threads, auto", number("dirty_decay_ms:1000,max_background_threads:3", HELPERS, "release") == 0)
+expect("max_background_threads:3", number("dirty_decay_ms:1000,background_thread:true,max_background_threads:3", HELPERS, "release") >= 1)
 
 # Huge pages.
 if os.sysconf("SC_PAGESIZE") == 4096 and "XALLOC_DEBUG_PAGE_SIZE" not in os.environ:

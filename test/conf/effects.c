@@ -120,7 +120,7 @@ static void release(void) {
   for (int i = 0; i < 2; ++i) pthread_create(&t[i], NULL, hold, NULL);
   pthread_barrier_wait(&together);
   pthread_barrier_wait(&together);
-  usleep(1000000);
+  usleep(1600000);
   pthread_barrier_wait(&together);
   for (int i = 0; i < 2; ++i) pthread_join(t[i], NULL);
 }
