@@ -8,10 +8,10 @@
 #include <sys/syscall.h>
 
 #include "arch/arch.h"
-#include "os/read_file.h"
 #include "base/atomic.h"
 #include "base/attributes.h"
 #include "base/bits.h"
+#include "os/read_file.h"
 
 // The loader's pointer to argc on the initial stack: valid before libc has set `environ`. Absent outside glibc.
 extern "C" [[gnu::weak]] void* __libc_stack_end;

@@ -4,7 +4,7 @@
 //   PurgeTick                     every 64 slow events of a thread
 //     LeftToPurger                a thread of our own sees to it (purger.h)
 //     PurgeStep                   or this thread does, a little at a time
-//       DrainIdleCaches           caches that nobody has used for half a decay period
+//       DrainIdleCaches           caches that nobody has used for half a decay period; inline with background_thread:false only
 //       AgeDepots                 half of what nobody wanted
 //       over the curve (decay.h)  dirty pages that are old; huge pages last
 //   PurgeEverything               malloc_trim: all of it, now

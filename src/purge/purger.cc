@@ -11,7 +11,7 @@ namespace xalloc {
 namespace {
 
 enum State : uint32_t { kNone, kRunning, kResting };
-constinit Atomic<uint32_t> g_state{kNone};  // by who starts it (acquire) and by itself at its end (release); it sleeps on this word
+constinit Atomic<uint32_t> g_state{kNone};  // by who starts it (acquire) and by itself; at rest it sleeps on this word
 constinit Atomic<uint32_t> g_wakes{0};      // between two steps it sleeps on this one: counts who wants it to look again
 constinit Atomic<uint32_t> g_refusals{0};   // in a row; relaxed
 constinit Atomic<bool> g_over{false};       // the program has no thread any more: the process ends with the purger; ordered
@@ -35,7 +35,7 @@ constexpr size_t kWorthHelp = size_t{8} << 20, kSlice = size_t{4} << 20;
 constinit Atomic<uint32_t> g_births{0}, g_fruitless{0};  // relaxed
 constexpr uint32_t kFreeStarts = 4, kMostFruitless = 10;
 
-// Nothing decays by time, at once or never: there is nothing for it to do.
+// Where all goes back at once, or never, there is nothing for it to do.
 bool HasWork() { return DirtyDecayMs() > 0 || (DirtyDecayMs() < 0 && g_options.soft_limit != 0) || (DirtyDecayMs() == 0 && MuzzyDecayMs() > 0); }
 
 // A first thread beside the program's one would turn its shared pointers and stdio atomic.
