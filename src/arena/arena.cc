@@ -16,7 +16,7 @@ using BinGuard = os::Guard<os::Rank::kBin>;
 // to kDepotBytes of objects, when it was too small both ways: full although a refill had found it empty. So it grows to the swing
 // of a program that allocates and frees in waves (16K blocks of 64 bytes at a time: 100 -> 51 instructions a pair), and does not
 // grow when a phase ends and its blocks never come back. What lies unused ages away.
-constexpr unsigned kDepotBatches = 4;
+constexpr unsigned kDepotBatches = 1;
 constexpr size_t kDepotBytes = size_t{1} << 20;
 // harden:off: what is no live block is passed over, and lost if it was one.
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }

@@ -208,9 +208,12 @@ void FreeSlow(void* p) {
   if (code == 0) return FreeBlock(p);
   if (XALLOC_UNLIKELY(!IsAligned(p, 8)) && Tolerated()) return;
   const unsigned cls = CheckedClass(p, code, Act::kFree);
+  // What a thread frees before it has allocated anything was given to it at its start, and may share a cache line with what was given
+  // to its siblings: each would take its own out of its cache again, and the line would stay shared.
+  const bool given = t_local.state == ThreadState::kNew;
   ThreadCache* cache = OwnCache();
   if (Reporting()) return;
-  if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) return FreeUncached(cls, p);
+  if (XALLOC_UNLIKELY(cache == nullptr || given || !Cacheable(cls))) return FreeUncached(cls, p);
   if (XALLOC_UNLIKELY(*cache->bins[cls].top == p)) {
     if (Tolerated()) return;
     ReportMisuse(Misuse::kDoubleFree, Act::kFree, p, ClassSize(cls));

@@ -98,6 +98,12 @@ void* RefillAndPop(ThreadCache* cache, unsigned cls, Arena* arena) {
   void** out = wanted <= s.capacity ? s.array + 1 : few;
   const unsigned got = arena->Refill(cls, out, wanted);
   if (got == 0) return nullptr;
+  if (s.refills == 0) {
+    // The one highest in memory is handed out first: those below may be single slots of lines in which others have theirs.
+    void* const first = out[0];
+    out[0] = out[got - 1];
+    out[got - 1] = first;
+  }
   void* const last = out[got - 1];
   if (out == few) memcpy(s.array + 1, few, (got - 1) * sizeof(void*));
   if (s.underflows < 255) s.underflows++;

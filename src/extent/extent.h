@@ -24,7 +24,7 @@ struct Extent {
     struct {
       size_t usable;         // bytes the caller may use
       char* mapping;         // kMapped: where the mapping starts
-      size_t mapping_bytes;  // kMapped
+      size_t mapping_bytes;  // kMapped: whole pages, the usable ones or more
     } block;
   };
   char* base;  // granule-aligned; kMapped: page-aligned
@@ -34,6 +34,7 @@ struct Extent {
   uint8_t arena;        // kSlab: owner
   uint8_t bucket : 4;   // kSlab: which list of its bin; kNoBucket: none
   uint8_t cold : 2;     // kSlab: see arena/cold.cc; 0 whenever a slot moves
+  bool huge : 1;        // kMapped: huge pages were asked for
   Kind kind;
 };
 static_assert(sizeof(Extent) == 64);

@@ -213,6 +213,7 @@ class ExtentHeap {
   void NoteAnswer(bool yes);
   bool MayPopulate() const;
   void Populate(Flight* ahead, const Extent* slab);
+  bool MayBeHuge() const;
   bool WantsHuge(Extent::Kind kind);
   bool AdviseHuge(char* at, size_t bytes);
   enum class Backing : uint8_t { kNone, kHuge, kStalled };
@@ -273,6 +274,7 @@ class ExtentHeap {
   static constexpr size_t kPopulateFrom = kTimed;                            // ... from which memory is populated ahead: below, no advice is given at all
   static constexpr unsigned kAheadShare = 32, kMostAhead = 16;              // of what is in use, at most so many granules
   static constexpr size_t kHugeFrom = size_t{16} << 20;                     // bytes committed from which new hugepages are huge
+  static constexpr size_t kHugeGrown = size_t{8} << 20;                     // bytes to which realloc has to grow a block for it to get huge pages
   static constexpr unsigned kHalfCommit = 64;  // granules first committed of each hugepage below kHugeFrom: half of one is never made huge
   static constexpr unsigned kDenseShare = 16;     // ... while no more than 1/16 of the opened ones is free
   static constexpr unsigned kDenseFree = 6;       // granules of a hugepage that may be free when it is moved into a huge page

@@ -57,12 +57,16 @@ void ExtentHeap::Populate(Flight* ahead, const Extent* slab) {
 
 // ---- at birth -----------------------------------------------------------------------------------------------------------
 
+bool ExtentHeap::MayBeHuge() const {
+  return HugePagesAreOurs() && !no_huge_.Relaxed() && (Wanted() == Thp::kAuto || Wanted() == Thp::kAlways);
+}
+
 // Under grow_lock_: whether hugepages that are opened now are to be huge pages. A heap with holes gets none: they would be filled later.
 bool ExtentHeap::WantsHuge(Extent::Kind kind) {
-  if (!HugePagesAreOurs() || no_huge_.Relaxed()) return false;
+  if (!MayBeHuge()) return false;
   if (Wanted() == Thp::kAlways) return true;
   // Of a block of its own only the program knows what it will touch.
-  if (Wanted() != Thp::kAuto || kind != Extent::Kind::kSlab) return false;
+  if (kind != Extent::Kind::kSlab) return false;
   os::Guard<os::Rank::kExtents> guard(lock_);
   const size_t opened = stats_.committed >> kLgGranule;
   return stats_.committed + kHugepage >= kHugeFrom && (opened - Min(opened, used_)) * kDenseShare <= opened;
@@ -123,7 +127,7 @@ Hugepage* ExtentHeap::FindDense() {
 }
 
 bool ExtentHeap::CollapseStep() {
-  if (!HugePagesAreOurs() || no_huge_.Relaxed() || (Wanted() != Thp::kAuto && Wanted() != Thp::kAlways)) return false;
+  if (!MayBeHuge()) return false;
   lock_.Acquire(os::Rank::kExtents);
   Hugepage* h = stats_.committed >= kHugeFrom ? FindDense() : nullptr;
   Advice advice = Advice::kNone;

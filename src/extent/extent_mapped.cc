@@ -23,6 +23,7 @@ Extent* ExtentHeap::Map(size_t bytes, size_t alignment) {
   if (head != 0) pages_.unmap(mapping, head);
   if (slack != head) pages_.unmap(base + usable, slack - head);
   extent->kind = Extent::Kind::kMapped;
+  extent->huge = false;
   extent->base = base;
   extent->block = {usable, base, usable};
   lock_.Acquire(os::Rank::kExtents);
@@ -68,27 +69,42 @@ Extent* ExtentHeap::FindAround(const void* p) {
 }
 
 bool ExtentHeap::Remap(Extent* extent, size_t bytes, bool may_move) {
-  const size_t new_bytes = AlignUp(bytes, os::PageSize());
+  const size_t usable = AlignUp(bytes, os::PageSize());
+  const size_t old_usable = extent->block.usable;
   const size_t old_bytes = extent->block.mapping_bytes;
-  if (new_bytes < bytes || new_bytes > PTRDIFF_MAX) return false;
-  if (new_bytes == old_bytes) return true;
+  if (usable < bytes || usable > PTRDIFF_MAX) return false;
+  if (usable == old_usable) return true;
+  if (usable > old_usable && usable <= old_bytes) {
+    os::Guard<os::Rank::kExtents> guard(lock_);
+    extent->block.usable = usable;
+    return true;
+  }
+  const bool huge = usable > old_usable && usable >= kHugeGrown && MayBeHuge();
+  size_t new_bytes = huge ? AlignUp(usable, kHugepage) : usable;
   // Out of the table first: the moment the kernel moves it, its old address may become somebody else's block.
   lock_.Acquire(os::Rank::kExtents);
   mapped_[BucketOf(extent->base)].Remove(extent);
   lock_.Release(os::Rank::kExtents);
   auto* moved = static_cast<char*>(pages_.remap(extent->base, old_bytes, new_bytes, may_move));
-  if (moved != nullptr) {
-    extent->base = moved;
-    extent->block = {new_bytes, moved, new_bytes};
+  if (moved == nullptr && new_bytes != usable) {
+    new_bytes = usable;
+    moved = static_cast<char*>(pages_.remap(extent->base, old_bytes, new_bytes, may_move));
+  }
+  // Who lets a block grow fills it. All of it, so that it stays one mapping for the kernel, which can be moved as a whole.
+  if (moved != nullptr && huge && !extent->huge) {
+    extent->huge = pages_.advise_huge(moved, new_bytes, true);
+    if (!extent->huge) no_huge_.SetRelaxed(true);
   }
   size_t stranded = 0;
   lock_.Acquire(os::Rank::kExtents);
-  mapped_[BucketOf(extent->base)].PushFront(extent);
   if (moved != nullptr) {
+    extent->base = moved;
+    extent->block = {usable, moved, new_bytes};
     stats_.mapped_blocks += new_bytes - old_bytes;
     NotePeak();
     if (new_bytes > old_bytes) stranded = Stranded();
   }
+  mapped_[BucketOf(extent->base)].PushFront(extent);
   lock_.Release(os::Rank::kExtents);
   if (stranded != 0) Purge(stranded << kLgGranule);
   return moved != nullptr;
