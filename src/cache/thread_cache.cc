@@ -58,10 +58,11 @@ bool Grow(ThreadCache* cache, unsigned cls) {
   return true;
 }
 
-// So many objects fill whole cache lines: a thread that takes them shares none of its lines with the next one.
+// With so many objects a thread has whole cache lines: it shares none with who takes the next ones. One more, for there may be one
+// that was given back on its own.
 unsigned ObjectsInLines(unsigned cls) {
   const size_t size = ClassSize(cls);
-  return size >= arch::kCacheLine ? 1 : static_cast<unsigned>(arch::kCacheLine / (size & -size));
+  return size >= arch::kCacheLine ? 1 : static_cast<unsigned>(arch::kCacheLine / (size & -size)) + 1;
 }
 
 // Sends the `n` coldest objects, those at the bottom, to the arena.

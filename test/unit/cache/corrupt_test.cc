@@ -60,6 +60,7 @@ TEST(CorruptDeathTest, WhatADrainOfAnotherThreadFindsIsReportedWithNoLockHeld) {
     void* block = Malloc(96);
     void* same = block;
     std::thread other([&] {
+      Free(Malloc(200));  // what a thread frees first of all does not stay in its cache
       for (int i = 0; i < 5; ++i) Free(i == 0 ? block : Malloc(96));
       void* more[] = {Malloc(96), Malloc(96)};
       Free(more[0]);
