@@ -86,7 +86,7 @@ bool ExtentHeap::Remap(Extent* extent, size_t bytes, bool may_move) {
   mapped_[BucketOf(extent->base)].Remove(extent);
   lock_.Release(os::Rank::kExtents);
   auto* moved = static_cast<char*>(pages_.remap(extent->base, old_bytes, new_bytes, may_move));
-  if (moved == nullptr && new_bytes != usable) {
+  if (moved == nullptr && new_bytes != usable && may_move) {
     new_bytes = usable;
     moved = static_cast<char*>(pages_.remap(extent->base, old_bytes, new_bytes, may_move));
   }
