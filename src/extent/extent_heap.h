@@ -273,7 +273,7 @@ class ExtentHeap {
   static constexpr size_t kTimed = (size_t{8} << 20) >> kLgGranule;         // granules in use from which purges are timed
   static constexpr size_t kPopulateFrom = kTimed;                           // ... from which memory is populated ahead: below, no advice is given at all
   static constexpr unsigned kAheadShare = 32, kMostAhead = 16;              // of what is in use, at most so many granules
-  static constexpr size_t kHugeFrom = size_t{10} << 20;                     // bytes committed, with the new one, from which new hugepages are huge
+  static constexpr size_t kHugeFrom = size_t{10} << 20;                     // bytes committed from which new hugepages are huge
   static constexpr size_t kHugeGrown = size_t{8} << 20;                     // bytes to which realloc has to grow a block for it to get huge pages
   static constexpr unsigned kHalfCommit = 64;  // granules first committed of each hugepage below kHugeFrom: half of one is never made huge
   static constexpr unsigned kDenseShare = 16;     // ... while no more than 1/16 of the opened ones is free
