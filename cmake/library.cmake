@@ -2,6 +2,10 @@
 # The library: xalloc_core (everything but api/: defines no malloc, unit tests link it), xalloc (.so), xalloc_static (.a).
 
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
+# Linked last: their large arrays are hardly touched, and so the small variables of all other files share two pages.
+set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
+list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS})
+list(APPEND XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS})
 set(XALLOC_CORE_SOURCES ${XALLOC_SOURCES})
 # Only where libc's own can be found behind it.
 set(XALLOC_SHARED_SOURCES ${PROJECT_SOURCE_DIR}/src/api/threads.cc)

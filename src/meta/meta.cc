@@ -15,7 +15,7 @@ constinit MetaAllocator g_meta{&os::kKernelPages};
 namespace {
 // The first chunk costs no system call and, page by page, only what is touched. It serves g_meta alone.
 constexpr size_t kStaticBytes = 128 * 1024;
-alignas(4096) constinit char g_static_chunk[kStaticBytes] = {};
+alignas(64) constinit char g_static_chunk[kStaticBytes] = {};
 constexpr size_t kFirstChunk = 256 * 1024, kLargestChunk = 1024 * 1024, kSpareStep = 64 * 1024;
 constexpr size_t kHugeFrom = size_t{2} << 20;  // of metadata: from here on a huge page more is no more than it has already
 }  // namespace
