@@ -16,6 +16,7 @@ add_library(xalloc_flags INTERFACE)
 target_include_directories(xalloc_flags INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(xalloc_flags INTERFACE
   -Wall -Wextra -Werror -Wshadow
+  -DXALLOC_VERSION="${PROJECT_VERSION}"
   $<$<CONFIG:Debug>:-DXALLOC_DEBUG=1>)
 if(XALLOC_ARCH)
   target_compile_options(xalloc_flags INTERFACE -march=${XALLOC_ARCH})
@@ -41,7 +42,8 @@ endif()
 # Run rarely, but resident in every process: small rather than fast.
 set(XALLOC_RARELY_RUN ${XALLOC_SOURCES})
 list(FILTER XALLOC_RARELY_RUN INCLUDE REGEX
-  "/(stats|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow).cc")
+  "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow).cc")
+list(FILTER XALLOC_RARELY_RUN EXCLUDE REGEX "/snapshot.cc")
 set_source_files_properties(${XALLOC_RARELY_RUN} PROPERTIES COMPILE_OPTIONS -Os)
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/api/new_delete.cc PROPERTIES COMPILE_OPTIONS -fexceptions)
 

@@ -11,6 +11,7 @@
 #include "os/sanitizer.h"
 #include "os/system.h"
 #include "purge/purge.h"
+#include "stats/snapshot.h"
 #include "stats/stats.h"
 
 namespace xalloc {
@@ -23,6 +24,7 @@ namespace {
 // In rank order: who holds a lock may go on to take one of a higher rank, never of a lower.
 void AwaitEachLock() {
   StartLock().AwaitFree();
+  SnapshotLock().AwaitFree();
   CacheRegistryLock().AwaitFree();
   g_extents.grow_lock().AwaitFree();
   for (unsigned i = 0; i < g_arenas.count(); ++i) {

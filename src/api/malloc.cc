@@ -26,6 +26,7 @@ void* Aligned(size_t alignment, size_t size) {
 }
 
 XALLOC_COLD void* ReallocToZero(void* p) {
+  g_zero_reallocs.AddRelaxed(1);
   switch (static_cast<ZeroRealloc>(g_options.zero_realloc)) {
     case ZeroRealloc::kFree:
       Free(p);

@@ -37,14 +37,19 @@ unsigned Arena::TakeFromDepot(unsigned cls, void** out, unsigned n) {
   Bin& bin = bins_[cls];
   if (__atomic_load_n(&bin.depot_count, __ATOMIC_RELAXED) == 0) return 0;
   BinGuard guard(locks_[cls]);
-  n = Min(n, bin.depot_count);
+  n = TakeTop(bin, out, n);
   if (n == 0) return 0;
-  __atomic_store_n(&bin.depot_count, bin.depot_count - n, __ATOMIC_RELAXED);
-  bin.depot_low = Min(bin.depot_low, bin.depot_count);
-  memcpy(out, bin.depot + bin.depot_count, n * sizeof(void*));
   bin.counters.nfills++;
   bin.counters.ndepot_hits++;
   bin.counters.nmalloc += n;
+  return n;
+}
+
+unsigned Arena::TakeTop(Bin& bin, void** out, unsigned n) {
+  n = Min(n, bin.depot_count);
+  __atomic_store_n(&bin.depot_count, bin.depot_count - n, __ATOMIC_RELAXED);
+  bin.depot_low = Min(bin.depot_low, bin.depot_count);
+  if (n != 0) memcpy(out, bin.depot + bin.depot_count, n * sizeof(void*));
   return n;
 }
 
@@ -70,6 +75,7 @@ unsigned Arena::TakeFromSlabs(unsigned cls, void** out, unsigned n) {
   for (unsigned b = 0; b < kBuckets && left > 0; ++b) {
     while (left > 0 && !bin.partial[b].empty()) {
       Extent* slab = bin.partial[b].front();
+      if (slab->free_count != ShapeOf(cls).slots) bin.counters.nreslabs++;
       // TakeSlots fills the end of what it is given: from `left` downward.
       const unsigned got = TakeSlots(slab, out + left - Min<unsigned>(left, slab->free_count), left);
       left -= got;
@@ -227,7 +233,7 @@ FlushResult Arena::DrainDepots() {
   for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
     void* objects[kOnStack];
     unsigned n = 0;
-    while (bad.misuse == Misuse::kNone && (n = TakeFromDepot(cls, objects, kOnStack)) != 0) bad = FlushToSlabs(cls, objects, n);
+    while (bad.misuse == Misuse::kNone && (n = TakeForSlabs(cls, objects, kOnStack)) != 0) bad = FlushToSlabs(cls, objects, n);
   }
   return bad;
 }
@@ -266,12 +272,23 @@ void Arena::AgeDepots(Ageing ageing) {
   }
 }
 
+// What goes from a depot to slabs is counted as taken back there, not here.
+unsigned Arena::TakeForSlabs(unsigned cls, void** out, unsigned n) {
+  Bin& bin = bins_[cls];
+  if (__atomic_load_n(&bin.depot_count, __ATOMIC_RELAXED) == 0) return 0;
+  BinGuard guard(locks_[cls]);
+  n = TakeTop(bin, out, n);
+  bin.counters.ndalloc -= n;
+  return n;
+}
+
 unsigned Arena::TakeOldest(unsigned cls, void** out, unsigned n) {
   Bin& bin = bins_[cls];
   BinGuard guard(locks_[cls]);
   n = Min(n, bin.depot_count);
   memcpy(out, bin.depot, n * sizeof(void*));
   memmove(bin.depot, bin.depot + n, (bin.depot_count - n) * sizeof(void*));
+  bin.counters.ndalloc -= n;
   __atomic_store_n(&bin.depot_count, bin.depot_count - n, __ATOMIC_RELAXED);
   return n;
 }
@@ -298,7 +315,7 @@ void Arena::BeginDepotAge(unsigned cls) {
 BinStats Arena::StatsOf(unsigned cls) {
   BinGuard guard(locks_[cls]);
   const Bin& bin = bins_[cls];
-  return {bin.counters, bin.slabs, bin.free_slots, bin.depot_count};
+  return {bin.counters, bin.slabs, bin.partial_slabs, bin.free_slots, bin.depot_count};
 }
 
 void Arena::SlabHistogram(unsigned cls, size_t (&count)[kBuckets + 1]) {

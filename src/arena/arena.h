@@ -32,6 +32,7 @@ struct Backing {
   X(nflushes, "flushes of thread caches")                                       \
   X(nmalloc, "objects handed to thread caches")                                 \
   X(ndalloc, "objects taken back from thread caches")                           \
+  X(nreslabs, "refills from slabs that already had blocks")                       \
   X(nslabs, "slabs made")                                                       \
   X(nslabs_freed, "slabs given back")                                           \
   X(ndepot_grown, "times a depot doubled")                                       \
@@ -46,7 +47,8 @@ struct BinCounters {
 
 struct BinStats {
   BinCounters counters;
-  size_t slabs = 0;       // now
+  size_t slabs = 0;          // now
+  size_t partial_slabs = 0;  // of them, those with free slots
   size_t free_slots = 0;  // in those slabs
   size_t depot = 0;       // objects
 };
@@ -101,6 +103,8 @@ class Arena {
     BinCounters counters;
   };
 
+  static unsigned TakeTop(Bin& bin, void** out, unsigned n);
+  unsigned TakeForSlabs(unsigned cls, void** out, unsigned n);
   unsigned TakeOldest(unsigned cls, void** out, unsigned n);
   void BeginDepotAge(unsigned cls);
   unsigned TakeFromDepot(unsigned cls, void** out, unsigned n);

@@ -28,6 +28,8 @@ namespace xalloc {
 
 // Sized frees with a size that the block cannot have been asked for. Written and read relaxed: a count.
 extern Atomic<uint64_t> g_size_mismatches;
+// Times that realloc was asked for 0 bytes.
+extern Atomic<uint64_t> g_zero_reallocs;
 
 // `size` 0 counts as 1. Null: no memory.
 void* MallocSlow(size_t size);

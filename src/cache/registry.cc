@@ -5,6 +5,7 @@
 
 #include "cache/hooks.h"
 #include "cache/thread_cache.h"
+#include "cache/thread_stats.h"
 #include "os/sanitizer.h"
 #include "os/system.h"
 
@@ -22,7 +23,7 @@ constexpr CacheFront MakeEmptyCache();
 constinit void* const g_always_empty[1] = {nullptr};  // the one slot of every bin of the empty cache: only ever read
 }  // namespace
 
-constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew, false};
+constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew, false, 0, 0, 0, 0};
 
 namespace {
 
@@ -105,6 +106,7 @@ XALLOC_COLD ThreadCache* StartThread() {
   }
   ThreadCache* cache = NewCache();
   if (cache == nullptr) return nullptr;
+  BeginThreadStats(cache);
   t_local.front = cache;
   t_local.state = ThreadState::kLive;
   // May allocate (keys beyond the first 32): the cache is in use by now.
@@ -171,6 +173,7 @@ void Drain(ThreadCache* cache, Drained& drained) {
     void* objects[2 * kMaxBatch];
     cache->lock.Acquire(os::Rank::kCache);
     const unsigned n = StealBottom(cache, cls, objects, 2 * kMaxBatch);
+    cache->drained += n * ClassSize(cls);
     cache->lock.Release(os::Rank::kCache);
     if (n == 0) continue;
     drained.bad = Arena::FlushToSlabs(cls, objects, n);
@@ -282,6 +285,12 @@ void EndThread() {
     g_hooks.thread_ended(last);
     return;
   }
+  const FlushResult bad = GiveUpCache();
+  g_hooks.thread_ended(last);
+  if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
+}
+
+FlushResult GiveUpCache() {
   auto* cache = static_cast<ThreadCache*>(t_local.front);
   // From here on the thread works straight on the arena: destructors that run after this one may still allocate and free.
   t_local.front = const_cast<CacheFront*>(&kEmptyCache);
@@ -294,7 +303,16 @@ void EndThread() {
   g_live_count.AddRelaxed(~0u);
   g_recycled.PushFront(cache);
   g_lock.Release(os::Rank::kCacheList);
-  g_hooks.thread_ended(last);
+  return bad;
+}
+
+bool CacheEnabled() { return t_local.state == ThreadState::kLive || (t_local.state == ThreadState::kNew && WantsCache()); }
+
+void EnableCache(bool enabled) {
+  OwnCache();  // the options are read, and what this thread is, is settled
+  if (enabled && t_local.state == ThreadState::kNone && WantsCache()) t_local.state = ThreadState::kNew;
+  if (enabled || t_local.state != ThreadState::kLive) return;
+  const FlushResult bad = GiveUpCache();
   if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
 }
 

@@ -4,6 +4,7 @@
 
 #include "cache/fast_path.h"
 #include "cache/hooks.h"
+#include "cache/thread_stats.h"
 #include "extent/large.h"
 #include "meta/last_words.h"
 #include "os/sanitizer.h"
@@ -11,7 +12,7 @@
 
 namespace xalloc {
 
-constinit Atomic<uint64_t> g_size_mismatches{0};
+constinit Atomic<uint64_t> g_size_mismatches{0}, g_zero_reallocs{0};
 
 namespace {
 
@@ -46,6 +47,7 @@ void NoteSlowEvent(ThreadCache* cache, Event event) {
   const FlushResult bad = ShrinkUnused(cache);
   cache->lock.Release(os::Rank::kCache);
   Report(bad);
+  SyncThreadStats();
   if (Arena* arena = g_arenas.Current(); arena != nullptr) arena->AgeDepots(Arena::Ageing::kBatch);
   g_hooks.tick(event);
 }
@@ -62,6 +64,11 @@ void NoteEvent(ThreadCache* cache, Event event) {
   } else {
     NoteUncachedEvent();
   }
+}
+
+void NoteResized(size_t before, size_t after) {
+  t_local.allocated += after > before ? after - before : 0;
+  t_local.deallocated += before > after ? before - after : 0;
 }
 
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
@@ -87,6 +94,7 @@ void* AllocateFromArena(size_t size, unsigned cls) {
   while (arena->Refill(cls, &p, 1) != 1) {
     if (!arena->AddSlab(cls)) return nullptr;
   }
+  t_local.allocated += ClassSize(cls);
   NoteUncachedEvent();
   return Filled(p, 0, ClassSize(cls));
 }
@@ -131,6 +139,7 @@ void* AllocateLarge(size_t size, size_t alignment, bool zero) {
   if (Reporting()) return LastWordsAllocate(size, alignment);
   if (SteppedAside()) return HandOver(size, alignment, zero);
   void* p = OrFromUnused(size, [=] { return LargeAllocate(g_extents, size, alignment, zero); });
+  if (p != nullptr) t_local.allocated += LargeUsableSize(size, alignment);
   if (!zero && p != nullptr) Filled(p, 0, LargeUsableSize(size, alignment));
   NoteEvent(cache, Event::kAllocated);
   return p;
@@ -158,6 +167,7 @@ void FreeBlock(void* p) {
   Extent* block = FindBlock(p, Act::kFree);
   if (XALLOC_UNLIKELY(block == nullptr)) return FreeElsewhere(p);
   FillFreed(p, block->block.usable);
+  t_local.deallocated += block->block.usable;
   LargeFree(g_extents, block);
   NoteEvent(OwnCache(), Event::kFreed);
 }
@@ -270,6 +280,7 @@ void* Realloc(void* p, size_t size) {
     if (size > kMaxSmall && block != nullptr && !Reporting()) {
       const size_t before = block->block.usable;
       void* moved = OrFromUnused(size, [=] { return LargeResize(g_extents, block, size); });
+      if (moved != nullptr) NoteResized(before, UsableSize(moved, Act::kRealloc));
       if (XALLOC_UNLIKELY(FillsFresh()) && moved != nullptr) Filled(moved, before, UsableSize(moved, Act::kRealloc));
       NoteEvent(OwnCache(), Event::kAllocated);
       return moved;
@@ -303,6 +314,7 @@ size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
     return old_size;
   }
   const size_t new_size = block->block.usable;
+  NoteResized(old_size, new_size);
   if (zero && new_size > old_size) {
     memset(static_cast<char*>(p) + old_size, 0, new_size - old_size);
   } else {
@@ -320,6 +332,7 @@ void FreeUncached(unsigned cls, void* p) {
   if (Extent* slab = (g_options.junk & kJunkFree) != 0 ? g_extents.Find(p) : nullptr; slab != nullptr && SlotIsOut(slab, p)) {
     FillFreed(p, ClassSize(cls));
   }
+  t_local.deallocated += ClassSize(cls);
   Report(Arena::FlushToSlabs(cls, &p, 1));
   NoteUncachedEvent();
 }

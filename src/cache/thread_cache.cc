@@ -77,6 +77,7 @@ FlushResult FlushBottom(ThreadCache* cache, unsigned cls, unsigned n, bool check
     bad = arena == nullptr ? Arena::FlushToSlabs(cls, from, batch) : arena->Flush(cls, from, batch);
     done += batch;
   }
+  t_local.deallocated += n * ClassSize(cls);
   s.bottom = static_cast<uint16_t>(s.bottom + n);
   Move(cache, cls, s.array, s.capacity);
   return bad;
@@ -99,6 +100,7 @@ void* RefillAndPop(ThreadCache* cache, unsigned cls, Arena* arena) {
   void** out = wanted <= s.capacity ? s.array + 1 : few;
   const unsigned got = arena->Refill(cls, out, wanted);
   if (got == 0) return nullptr;
+  t_local.allocated += got * ClassSize(cls);
   if (s.refills == 0) {
     // The one highest in memory is handed out first: those below may be single slots of lines in which others have theirs.
     void* const first = out[0];

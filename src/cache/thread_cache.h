@@ -60,6 +60,9 @@ struct ThreadCache : CacheFront {
   uint64_t seen;       // what DrainIdleCaches saw last; it alone writes this, and `looks`
   uint32_t looks;      // how often in a row it saw the same
   bool pinned;         // not to be drained: its thread forks. Guarded by `lock`
+  bool probed;         // thread.allocatedp was read: the cache was emptied once for it
+  uint64_t drained;    // bytes that others took out of it and its thread has not counted. Guarded by `lock`
+  uint64_t credited;   // bytes in it that its thread has counted as given back
   ThreadCache* next;   // all live caches, or the recycled ones
   ThreadCache* prev;
   void* slots[kNumBins][kInlineSlots];
@@ -80,6 +83,9 @@ struct ThreadLocal {
   CacheFront* front;
   ThreadState state;
   bool counted;  // by CountThread, not yet taken off again
+  // Bytes moved to and from this thread, and the most that their difference has been since the thread asked: see thread_stats.h.
+  uint64_t allocated, deallocated;
+  uint64_t peak, peak_base;
 };
 // constinit on the declaration too: else every access asks whether it must be constructed first.
 extern constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]];
@@ -121,6 +127,11 @@ struct IdleLook {
 IdleLook DrainIdleCaches(uint32_t looks);
 // While the calling thread forks: a drain that is half done would be so for ever in the child.
 void PinOwnCache(bool pinned);
+// Whether the calling thread has a cache or will have one; gives it up, or lets the thread have one again.
+bool CacheEnabled();
+void EnableCache(bool enabled);
+// The calling thread, whose state is kLive, goes on without its cache.
+FlushResult GiveUpCache();
 // Ends the calling thread's cache: at thread exit.
 void EndThread();
 // The program starts a thread (+1), or could not (-1). The new thread says so itself, first thing, to be taken off when it ends; the

@@ -3,9 +3,12 @@
 
 #include <string.h>
 
+#include "extent/large_counts.h"
 #include "os/system.h"
 
 namespace xalloc {
+
+constinit LargeCount g_large_counts[kLextents];
 namespace {
 
 // A block that realloc grows past this gets a mapping of its own: from then on growth moves page tables, not bytes.
@@ -19,7 +22,9 @@ bool OwnMapping(size_t size, size_t alignment) {
 
 void* Mapped(ExtentHeap& heap, size_t size, size_t alignment) {
   Extent* block = heap.Map(size, alignment);
-  return block == nullptr ? nullptr : block->base;
+  if (block == nullptr) return nullptr;
+  NoteLargeAllocated(block->block.usable);
+  return block->base;
 }
 
 // A growing block in the heap gets a mapping of its own, and its pages move there; they stay one mapping for the kernel, so that
@@ -32,6 +37,7 @@ void* MoveToOwnMapping(ExtentHeap& heap, Extent* block, size_t size) {
   if (mapped == nullptr) return nullptr;
   if (heap.pages().move_pages(block->base, mapped->base, bytes)) {
     if (heap.Remap(mapped, size, true)) {
+      NoteLargeResized(bytes, mapped->block.usable);
       heap.Free(block);
       return mapped->base;
     }
@@ -59,11 +65,13 @@ void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) 
   Extent* block = heap.Allocate(CeilDiv(size, kGranule), alignment, Extent::Kind::kLarge, &zeroed);
   if (block == nullptr) return nullptr;
   block->block.usable = AlignUp(size, kLargeRound);
+  NoteLargeAllocated(block->block.usable);
   if (zero && !zeroed) memset(block->base, 0, size);
   return block->base;
 }
 
 void LargeFree(ExtentHeap& heap, Extent* block) {
+  NoteLargeFreed(block->block.usable);
   if (block->kind == Extent::Kind::kMapped) {
     heap.Unmap(block);
   } else {
@@ -71,22 +79,34 @@ void LargeFree(ExtentHeap& heap, Extent* block) {
   }
 }
 
+namespace {
+
+bool ResizeMapped(ExtentHeap& heap, Extent* block, size_t size, bool may_move) {
+  const size_t before = block->block.usable;
+  if (!heap.Remap(block, size, may_move)) return false;
+  NoteLargeResized(before, block->block.usable);
+  return true;
+}
+
+}  // namespace
+
 bool LargeResizeInPlace(ExtentHeap& heap, Extent* block, size_t size) {
   if (size > PTRDIFF_MAX) return false;
-  if (block->kind == Extent::Kind::kMapped) return heap.Remap(block, size, false);
+  if (block->kind == Extent::Kind::kMapped) return ResizeMapped(heap, block, size, false);
   const size_t granules = CeilDiv(size, kGranule);
   if (granules > block->granules) {
     if (!heap.Extend(block, granules)) return false;
   } else if (granules < block->granules) {
     heap.Shrink(block, granules);
   }
+  NoteLargeResized(block->block.usable, AlignUp(size, kLargeRound));
   block->block.usable = AlignUp(size, kLargeRound);
   return true;
 }
 
 void* LargeResize(ExtentHeap& heap, Extent* block, size_t size) {
   if (LargeResizeInPlace(heap, block, size)) return block->base;
-  if (block->kind == Extent::Kind::kMapped && heap.Remap(block, size, true)) return block->base;
+  if (block->kind == Extent::Kind::kMapped && ResizeMapped(heap, block, size, true)) return block->base;
   const size_t old_size = block->block.usable;
   void* moved = size >= kGrowMapped && size > old_size ? MoveToOwnMapping(heap, block, size) : nullptr;
   if (moved != nullptr) return moved;

@@ -203,6 +203,11 @@ size_t PurgeEverything() {
   return PurgeUnused(Manner::kEverything);
 }
 
+void DecayNow() {
+  PurgeWork work;
+  PurgeStep(SIZE_MAX / 2, work);
+}
+
 void ForgetPurging() {
   g_at_it.SetRelaxed(0);
   ForgetPurger();

@@ -47,6 +47,9 @@ size_t PurgeEverything();
 // The same without the caches of threads that may be running: when nobody has done anything for a decay period.
 size_t PurgeUnused(Manner manner);
 
+// What the curves say may go now, whether or not it is anybody's turn to look.
+void DecayNow();
+
 // In a fork child: whoever was at it is gone.
 void ForgetPurging();
 

@@ -46,14 +46,18 @@ Totals CollectTotals() {
       if (arena->BinInUse(cls)) AddBin(t, arena->StatsOf(cls), cls, slab_bytes);
     }
   }
-  ForEachCache(AddCache, &t);
-  t.extents = g_extents.Stats();
+  CollectShared(t);
   t.large_allocated = t.extents.mapped_blocks + (t.extents.used > slab_bytes ? t.extents.used - slab_bytes : 0);
   t.small_allocated -= Min(t.small_allocated, t.small_cached());
+  return t;
+}
+
+void CollectShared(Totals& t) {
+  ForEachCache(AddCache, &t);
+  t.extents = g_extents.Stats();
   t.size_mismatches = g_size_mismatches.Relaxed();
   t.huge_pinned = g_extents.PinnedByHugePages();
   t.metadata = g_meta.allocated_bytes();
-  return t;
 }
 
 void PrintLockCounts() {

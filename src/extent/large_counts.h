@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// large_counts.h: how many large blocks of which size came and went. Their sizes are whole pages; for counting they fall into classes, four
+// a doubling: 40, 48, 56, 64, 80 KiB ...
+//
+// Written relaxed by whoever allocates or frees, read relaxed by statistics: two additions beside what a large block costs.
+#pragma once
+
+#include "base/atomic.h"
+#include "base/bits.h"
+
+namespace xalloc {
+
+constexpr unsigned kLgFirstLextent = 15;  // the first class is the next above 32 KiB
+constexpr unsigned kLextents = 128;       // up to 2^47
+
+constexpr size_t LextentSize(unsigned i) { return (size_t{1} << (kLgFirstLextent + i / 4)) / 4 * (5 + i % 4); }
+// The class that a block of `usable` bytes is counted in.
+constexpr unsigned LextentOf(size_t usable) {
+  if (usable <= size_t{1} << kLgFirstLextent) return 0;
+  const unsigned lg = FloorLog2(usable - 1);
+  const unsigned i = (lg - kLgFirstLextent) * 4 + static_cast<unsigned>((usable - 1) >> (lg - 2)) - 4;
+  return Min(i, kLextents - 1);
+}
+static_assert(LextentOf(40 << 10) == 0 && LextentSize(0) == 40 << 10 && LextentOf((40 << 10) + 1) == 1);
+static_assert(LextentOf(64 << 10) == 3 && LextentSize(3) == 64 << 10 && LextentOf((64 << 10) + 1) == 4);
+
+struct LargeCount {
+  Atomic<uint64_t> nmalloc{0}, ndalloc{0};
+};
+extern LargeCount g_large_counts[kLextents];
+
+inline void NoteLargeAllocated(size_t usable) { g_large_counts[LextentOf(usable)].nmalloc.AddRelaxed(1); }
+inline void NoteLargeFreed(size_t usable) { g_large_counts[LextentOf(usable)].ndalloc.AddRelaxed(1); }
+inline void NoteLargeResized(size_t before, size_t after) {
+  if (LextentOf(before) == LextentOf(after)) return;
+  NoteLargeFreed(before);
+  NoteLargeAllocated(after);
+}
+
+}  // namespace xalloc
