@@ -4,8 +4,11 @@
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
 # Linked last: their large arrays are hardly touched, and so the small variables of all other files share two pages.
 set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
-list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS})
-list(APPEND XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS})
+# So is what runs only when asked for: the pages of a program that never asks are those before it.
+set(XALLOC_ON_REQUEST ${XALLOC_SOURCES})
+list(FILTER XALLOC_ON_REQUEST INCLUDE REGEX "/(ctl|stats)/|/(mallctl|glibc_extras|extended).cc")
+list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_ON_REQUEST})
+list(APPEND XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_ON_REQUEST})
 set(XALLOC_CORE_SOURCES ${XALLOC_SOURCES})
 # Only where libc's own can be found behind it.
 set(XALLOC_SHARED_SOURCES ${PROJECT_SOURCE_DIR}/src/api/threads.cc)

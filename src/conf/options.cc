@@ -149,16 +149,22 @@ bool ParsePair(Span pair, Options& options, Source source, bool loud) {
   return false;
 }
 
+// True if the value has a word.
+template <size_t N>
+bool AppendValue(LineBuffer<N>& line, const Row& row, int64_t value) {
+  const bool named = ForEachWord(row.words, [&](Span word, int64_t of) {
+    if (of == value) line.Append(word.text, word.length);
+    return of == value;
+  });
+  if (!named) line << value;
+  return named;
+}
+
 void Confirm(const Options& options) {
   for (const Row& row : kRows) {
     LineBuffer<200> line;
     line << "xalloc: option " << row.name << ':';
-    const int64_t value = options.*row.field;
-    const bool named = ForEachWord(row.words, [&](Span word, int64_t of) {
-      if (of == value) line.Append(word.text, word.length);
-      return of == value;
-    });
-    if (!named) line << value;
+    AppendValue(line, row, options.*row.field);
     line << " (" << NameOf(g_sources[&row - kRows]) << ')';
     Say(line);
   }
@@ -185,6 +191,15 @@ size_t ParseOptions(const char* text, Options& options, Source source) {
     Say(line);
   }
   return refused;
+}
+
+void ForEachOption(void (*fn)(void*, const char*, const char*, bool), void* context) {
+  for (const Row& row : kRows) {
+    LineBuffer<64> text;
+    const bool named = AppendValue(text, row, g_options.*row.field);
+    const bool yes_no = Span{text.data(), text.size()}.Is("true") || Span{text.data(), text.size()}.Is("false");
+    fn(context, row.name, text.data(), named && !yes_no);
+  }
 }
 
 XALLOC_COLD void LoadOptions(const char* program_conf) {

@@ -63,6 +63,9 @@ enum class Source : uint8_t { kDefault, kProgram, kMallocConf, kXallocConf };
 // Reads the sources. `program_conf` may be null. Called once, before any other thread can read.
 void LoadOptions(const char* program_conf);
 
+// Calls fn(context, name, value as text, whether that is a word that needs quotes) for every option.
+void ForEachOption(void (*fn)(void*, const char*, const char*, bool), void* context);
+
 // Parses one `key:value,key:value` string into `options`; problems go to stderr, one line each. Returns the number of them.
 size_t ParseOptions(const char* text, Options& options, Source source = Source::kProgram);
 
