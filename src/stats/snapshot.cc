@@ -190,6 +190,8 @@ TotalNumbers TotalsFrom(const Totals& t, const ArenaNumbers& sum) {
 }  // namespace
 
 bool RefreshSnapshot() {
+  // What belongs to no arena is counted with the first, so there is one.
+  if (g_arenas.count() == 0 && g_arenas.Current() == nullptr) return false;
   os::Guard<os::Rank::kInit> guard(g_lock);
   if (!MakeTables()) return false;
   Totals t;

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+// What the leaves that do something do, and that what is read adds up.
+#include <errno.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "arena/manual.h"
+#include "cache/fast_path.h"
+#include "ctl/ctl.h"
+#include "purge/purge.h"
+#include "stats/snapshot.h"
+
+namespace xalloc {
+namespace {
+
+template <class T>
+T Read(const std::string& name) {
+  T value{};
+  size_t length = sizeof value;
+  EXPECT_EQ(CtlByName(name.c_str(), &value, &length, nullptr, 0), 0) << name;
+  return value;
+}
+template <class T>
+int Write(const std::string& name, T value) {
+  return CtlByName(name.c_str(), nullptr, nullptr, &value, sizeof value);
+}
+int Do(const std::string& name) { return CtlByName(name.c_str(), nullptr, nullptr, nullptr, 0); }
+void Epoch() { ASSERT_EQ(Write<uint64_t>("epoch", 1), 0); }
+
+TEST(Effects, TotalsStandStillBetweenEpochs) {
+  Epoch();
+  const size_t before = Read<size_t>("stats.allocated");
+  void* p = Malloc(size_t{8} << 20);
+  EXPECT_EQ(Read<size_t>("stats.allocated"), before);
+  Epoch();
+  EXPECT_EQ(Read<size_t>("stats.allocated"), before + (size_t{8} << 20));
+  EXPECT_EQ(Read<size_t>("stats.arenas.4096.lextents.31.curlextents"), 1u);  // 8 MiB
+  Free(p);
+  Epoch();
+  EXPECT_EQ(Read<size_t>("stats.allocated"), before);
+}
+
+TEST(Effects, TheEpochCounts) {
+  Epoch();
+  const auto before = Read<uint64_t>("epoch");
+  uint64_t now = 7;
+  size_t length = sizeof now;
+  ASSERT_EQ(CtlByName("epoch", &now, &length, &now, sizeof now), 0);
+  EXPECT_EQ(now, before + 1);
+}
+
+TEST(Effects, ThePartsAddUpToTheWhole) {
+  std::vector<void*> all;
+  for (size_t i = 0; i < 50000; ++i) all.push_back(Malloc(8 + i % 5000));
+  all.push_back(Malloc(size_t{3} << 20));
+  all.push_back(Malloc(size_t{50} << 20));
+  for (size_t i = 0; i < all.size(); i += 3) Free(all[i]), all[i] = nullptr;
+  std::thread([] {
+    for (int i = 0; i < 1000; ++i) Free(Malloc(100));
+  }).join();
+  Epoch();
+  size_t small = 0, large = 0, cached = 0, depots = 0, active = 0;
+  uint64_t nmalloc = 0, ndalloc = 0;
+  for (unsigned i = 0; i < Read<unsigned>("arenas.narenas"); ++i) {
+    const std::string arena = "stats.arenas." + std::to_string(i);
+    if (!Read<bool>("arena." + std::to_string(i) + ".initialized")) continue;
+    small += Read<size_t>(arena + ".small.allocated");
+    large += Read<size_t>(arena + ".large.allocated");
+    cached += Read<size_t>(arena + ".tcache_bytes");
+    depots += Read<size_t>(arena + ".depot_bytes");
+    active += Read<size_t>(arena + ".pactive") * Read<size_t>("arenas.page");
+    nmalloc += Read<uint64_t>(arena + ".small.nmalloc");
+    ndalloc += Read<uint64_t>(arena + ".small.ndalloc");
+  }
+  EXPECT_EQ(Read<size_t>("stats.allocated") + cached + depots, small + large);
+  EXPECT_EQ(Read<size_t>("stats.active"), active);
+  EXPECT_EQ(Read<size_t>("stats.arenas.4096.small.allocated"), small);
+  EXPECT_EQ(Read<size_t>("stats.arenas.4096.large.allocated"), large);
+  EXPECT_LE(Read<size_t>("stats.allocated"), Read<size_t>("stats.active"));
+  EXPECT_LE(Read<size_t>("stats.active"), Read<size_t>("stats.mapped"));
+  size_t by_bins = 0;
+  uint64_t regs = 0, depot_regs = 0;
+  for (unsigned b = 0; b < Read<unsigned>("arenas.nbins"); ++b) {
+    const std::string bin = "stats.arenas.4096.bins." + std::to_string(b);
+    by_bins += Read<size_t>(bin + ".curregs") * Read<size_t>("arenas.bin." + std::to_string(b) + ".size");
+    regs += Read<size_t>(bin + ".curregs");
+    EXPECT_LE(Read<size_t>(bin + ".curregs"), Read<size_t>(bin + ".curslabs") * Read<uint32_t>("arenas.bin." + std::to_string(b) + ".nregs"));
+    EXPECT_LE(Read<size_t>(bin + ".nonfull_slabs"), Read<size_t>(bin + ".curslabs"));
+    for (unsigned i = 0; i < g_arenas.count(); ++i) depot_regs += g_arenas.At(i) != nullptr ? g_arenas.At(i)->StatsOf(b + 1).depot : 0;
+  }
+  EXPECT_EQ(by_bins, small);
+  EXPECT_EQ(nmalloc - ndalloc, regs - depot_regs);
+  for (void* p : all) Free(p);
+}
+
+TEST(Effects, AThreadKnowsExactlyWhatItHolds) {
+  std::thread([] {
+    Free(Malloc(1));
+    const auto a0 = Read<uint64_t>("thread.allocated"), d0 = Read<uint64_t>("thread.deallocated");
+    std::vector<void*> all;
+    uint64_t bytes = 0, last_a = a0, last_d = d0;
+    for (size_t i = 1; i < 3000; ++i) {
+      all.push_back(Malloc(i * 20));
+      bytes += UsableSize(all.back(), Act::kUsableSize);
+      if (i % 3 == 0) {
+        bytes -= UsableSize(all[i / 2], Act::kUsableSize);
+        Free(all[i / 2]);
+        all[i / 2] = Malloc(8);
+        bytes += 8;
+      }
+      if (i % 100 != 0) continue;
+      const auto a = Read<uint64_t>("thread.allocated"), d = Read<uint64_t>("thread.deallocated");
+      EXPECT_GE(a, last_a);
+      EXPECT_GE(d, last_d);
+      last_a = a;
+      last_d = d;
+      ASSERT_EQ((Read<uint64_t>("thread.allocated") - a0) - (Read<uint64_t>("thread.deallocated") - d0), bytes) << i;
+    }
+    for (void* p : all) Free(p);
+    EXPECT_EQ(Read<uint64_t>("thread.allocated") - a0, Read<uint64_t>("thread.deallocated") - d0);
+  }).join();
+}
+
+TEST(Effects, AskingForTheWordMakesTheNextAllocationMoveIt) {
+  std::thread([] {
+    for (int i = 0; i < 100; ++i) Free(Malloc(1));
+    auto* word = Read<uint64_t*>("thread.allocatedp");
+    const uint64_t before = *word;
+    void* p = Malloc(1);
+    EXPECT_NE(*word, before);
+    Free(p);
+    EXPECT_EQ(*Read<uint64_t*>("thread.deallocatedp"), Read<uint64_t>("thread.deallocated"));
+  }).join();
+}
+
+TEST(Effects, ThePeakIsWhatWasHeldAtMost) {
+  std::thread([] {
+    Free(Malloc(1));
+    ASSERT_EQ(Do("thread.peak.reset"), 0);
+    EXPECT_EQ(Read<uint64_t>("thread.peak.read"), 0u);
+    void* p = Malloc(size_t{1} << 20);
+    EXPECT_EQ(Read<uint64_t>("thread.peak.read"), uint64_t{1} << 20);
+    Free(p);
+    EXPECT_EQ(Read<uint64_t>("thread.peak.read"), uint64_t{1} << 20);
+    ASSERT_EQ(Do("thread.peak.reset"), 0);
+    EXPECT_EQ(Read<uint64_t>("thread.peak.read"), 0u);
+  }).join();
+}
+
+TEST(Effects, AThreadCanDoWithoutItsCache) {
+  std::thread([] {
+    Free(Malloc(100));
+    EXPECT_TRUE(Read<bool>("thread.tcache.enabled"));
+    ASSERT_EQ(Write("thread.tcache.enabled", false), 0);
+    EXPECT_FALSE(Read<bool>("thread.tcache.enabled"));
+    EXPECT_EQ(Do("thread.tcache.flush"), EFAULT);
+    void* p = Malloc(100);
+    Free(p);
+    EXPECT_EQ(t_local.front, &kEmptyCache);
+    ASSERT_EQ(Write("thread.tcache.enabled", true), 0);
+    Free(Malloc(100));
+    EXPECT_NE(t_local.front, &kEmptyCache);
+    EXPECT_EQ(Do("thread.tcache.flush"), 0);
+    EXPECT_EQ(Do("thread.idle"), 0);
+  }).join();
+}
+
+TEST(Effects, DecayTimesAreThoseOfThePurger) {
+  const auto dirty = Read<ssize_t>("arenas.dirty_decay_ms"), muzzy = Read<ssize_t>("arenas.muzzy_decay_ms");
+  ASSERT_EQ(Write<ssize_t>("arenas.dirty_decay_ms", 1234), 0);
+  EXPECT_EQ(DirtyDecayMs(), 1234);
+  EXPECT_EQ(Read<ssize_t>("arena.0.dirty_decay_ms"), 1234);
+  ASSERT_EQ(Write<ssize_t>("arena.4096.muzzy_decay_ms", 77), 0);
+  EXPECT_EQ(MuzzyDecayMs(), 77);
+  EXPECT_EQ(Write<ssize_t>("arenas.dirty_decay_ms", -2), EINVAL);
+  EXPECT_EQ(DirtyDecayMs(), 1234);
+  ASSERT_EQ(Write<ssize_t>("arenas.dirty_decay_ms", dirty), 0);
+  ASSERT_EQ(Write<ssize_t>("arenas.muzzy_decay_ms", muzzy), 0);
+}
+
+TEST(Effects, PurgeGivesBackWhatIsDirty) {
+  for (const char* which : {"0", "4096", "last"}) {
+    std::vector<void*> all;
+    for (int i = 0; i < 200; ++i) all.push_back(memset(Malloc(size_t{100} << 10), 1, size_t{100} << 10));
+    for (void* p : all) Free(p);
+    Epoch();
+    EXPECT_GT(Read<size_t>("stats.arenas.4096.pdirty"), 0u);
+    const std::string index = std::string(which) == "last" ? std::to_string(Read<unsigned>("arenas.narenas")) : which;
+    ASSERT_EQ(Do("arena." + index + ".purge"), 0);
+    Epoch();
+    EXPECT_EQ(Read<size_t>("stats.arenas.4096.pdirty"), 0u) << index;
+  }
+  EXPECT_EQ(Do("arena.0.decay"), 0);
+  EXPECT_EQ(Do("arena.0.destroy"), EFAULT);
+  EXPECT_EQ(Do("arena.0.reset"), EFAULT);
+}
+
+TEST(Effects, ThePurgerIsSwitched) {
+  ASSERT_EQ(Write("background_thread", true), 0);
+  const auto most = Read<size_t>("max_background_threads");
+  EXPECT_EQ(Write<size_t>("max_background_threads", 0), EINVAL);
+  ASSERT_EQ(Write<size_t>("max_background_threads", 2), 0);
+  EXPECT_EQ(Read<size_t>("max_background_threads"), 2u);
+  ASSERT_EQ(Write<size_t>("max_background_threads", most), 0);
+  ASSERT_EQ(Write("background_thread", false), 0);
+}
+
+TEST(Effects, ReadersAndEpochsRunSideBySide) {
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&stop] {
+      size_t mib[kMostParts], length = kMostParts;
+      ASSERT_EQ(CtlNameToMib("stats.arenas.4096.bins.0.curregs", mib, &length), 0);
+      for (size_t i = 0; !stop; ++i) {
+        size_t value = 0, old_length = sizeof value;
+        mib[4] = i % kNumClasses;
+        ASSERT_EQ(CtlByMib(mib, length, &value, &old_length, nullptr, 0), 0);
+        Free(Malloc(i % 3000));
+        if (i % 64 == 0) Epoch();
+      }
+    });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  stop = true;
+  for (auto& thread : threads) thread.join();
+}
+
+}  // namespace
+}  // namespace xalloc
