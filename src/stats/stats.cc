@@ -2,6 +2,7 @@
 #include "stats/stats.h"
 
 #include "base/line_buffer.h"
+#include "cache/explicit.h"
 #include "cache/fast_path.h"
 #include "diag/message.h"
 #include "purge/purge.h"
@@ -47,6 +48,7 @@ Totals CollectTotals() {
     }
   }
   ForEachCache(AddCache, &t);
+  t.in_caches += ExplicitCachedBytes();
   t.extents = g_extents.Stats();
   t.large_allocated = t.extents.mapped_blocks + (t.extents.used > slab_bytes ? t.extents.used - slab_bytes : 0);
   t.small_allocated -= Min(t.small_allocated, t.small_cached());
@@ -57,7 +59,7 @@ Totals CollectTotals() {
 }
 
 void PrintLockCounts() {
-  static constexpr const char* kName[os::kRanks] = {"init", "cache list", "cache", "grow", "bin", "extents", "meta"};
+  static constexpr const char* kName[os::kRanks] = {"init", "cache list", "cache", "grow", "bin", "addresses", "extents", "meta"};
   for (unsigned i = 0; i < os::kRanks; ++i) {
     const os::LockCounts c = os::LockCountsOf(static_cast<os::Rank>(i));
     LineBuffer<250> line;
