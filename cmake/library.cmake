@@ -3,7 +3,7 @@
 
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
 # Linked last: their large arrays are hardly touched, and so the small variables of all other files share two pages.
-set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
+set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/arena/directory.cc ${PROJECT_SOURCE_DIR}/src/cache/explicit.cc ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
 # So is what runs only when asked for: the pages of a program that never asks are those before it.
 set(XALLOC_ON_REQUEST ${XALLOC_SOURCES})
 list(FILTER XALLOC_ON_REQUEST INCLUDE REGEX "/(ctl|stats)/|/(mallctl|glibc_extras|extended).cc")
@@ -45,7 +45,7 @@ endif()
 # Run rarely, but resident in every process: small rather than fast.
 set(XALLOC_RARELY_RUN ${XALLOC_SOURCES})
 list(FILTER XALLOC_RARELY_RUN INCLUDE REGEX
-  "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow).cc")
+  "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|address_map|chunk|default_hooks|directory|manual|manual_chunks|manual_life|manual_path|explicit|bind|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow).cc")
 list(FILTER XALLOC_RARELY_RUN EXCLUDE REGEX "/snapshot.cc")
 set_source_files_properties(${XALLOC_RARELY_RUN} PROPERTIES COMPILE_OPTIONS -Os)
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/api/new_delete.cc PROPERTIES COMPILE_OPTIONS -fexceptions)

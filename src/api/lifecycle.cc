@@ -6,6 +6,7 @@
 // that is surely single-threaded does nothing at all.
 #include <pthread.h>
 
+#include "cache/explicit.h"
 #include "cache/fast_path.h"
 #include "diag/message.h"
 #include "os/sanitizer.h"
@@ -30,6 +31,8 @@ void AwaitEachLock() {
   for (unsigned i = 0; i < g_arenas.count(); ++i) {
     for (os::Lock& lock : g_arena_locks[i].of_bin) lock.AwaitFree();
   }
+  AwaitExplicitLocks();
+  AwaitManualLocks();
   g_extents.lock().AwaitFree();
   g_meta.lock().AwaitFree();
 }
@@ -57,6 +60,7 @@ void AfterForkInChild() {
   ForgetOtherCaches();
   PinOwnCache(false);
   ForgetPurging();
+  ForgetManualFlights();
 }
 
 // The first constructor and the last destructor of all, in a static program, too (for the .so, -z initfirst sees to it): handlers of

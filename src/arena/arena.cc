@@ -3,9 +3,12 @@
 
 #include <string.h>
 
+#include "arena/directory.h"
 #include "os/cpu.h"
 
 namespace xalloc {
+
+constinit thread_local uint16_t t_bound [[gnu::tls_model("initial-exec")]] = 0;
 
 constinit ArenaLocks g_arena_locks[kMaxArenas];
 constinit ArenaTable g_arenas{{&g_extents, &g_page_map, &g_meta}};
@@ -349,6 +352,9 @@ void Arena::Validate() {
 // ---- the table ----------------------------------------------------------------------------------------------------------
 
 Arena* ArenaTable::Current() {
+  if (XALLOC_UNLIKELY(t_bound != 0)) {
+    if (Arena* bound = ArenaOf(t_bound - 1u).automatic; bound != nullptr) return bound;
+  }
   unsigned limit = kMaxArenas;
   if (g_options.narenas > 0) limit = static_cast<unsigned>(g_options.narenas);
   const unsigned i = (XALLOC_LIKELY(g_options.percpu_arena != 0) ? os::ConcurrencyId() : os::ThreadHash()) % limit;

@@ -67,6 +67,8 @@ class Arena {
 
   // Up to `n` objects of `cls` to out[0..); the last of them has the lowest address. 0: none is ready, AddSlab is the way to more.
   unsigned Refill(unsigned cls, void** out, unsigned n);
+  // The same from this arena's own slabs only: not what others freed into its depot, nor what lies in those of others.
+  unsigned TakeFromSlabs(unsigned cls, void** out, unsigned n);
   // One more slab; may ask the kernel for memory, and give some back. False: refused.
   bool AddSlab(unsigned cls);
   // Takes `n` objects of `cls`, whoever allocated them.
@@ -88,6 +90,7 @@ class Arena {
   // Slabs by free share: [0] full, [1 + b] those in bucket b. Walks the lists under the bin's lock.
   void SlabHistogram(unsigned cls, size_t (&count)[kBuckets + 1]);
   void Validate();
+  unsigned slot() const { return index_; }
   bool BinInUse(unsigned cls) const { return (bins_in_use_.Relaxed() >> cls & 1) != 0; }
 
  private:
@@ -109,7 +112,6 @@ class Arena {
   void BeginDepotAge(unsigned cls);
   unsigned TakeFromDepot(unsigned cls, void** out, unsigned n);
   unsigned StealFromNeighbours(unsigned cls, void** out, unsigned n);
-  unsigned TakeFromSlabs(unsigned cls, void** out, unsigned n);
   unsigned PushToDepot(unsigned cls, void** objects, unsigned n);
   void SetDepotCapacity(unsigned cls, unsigned capacity);
   static unsigned BucketOf(const Extent* slab, const SlabShape& shape);
@@ -153,7 +155,8 @@ XALLOC_INLINE bool Arena::Settle(Bin& bin, Extent* slab, const SlabShape& shape)
 class ArenaTable {
  public:
   constexpr explicit ArenaTable(const Backing& backing) : backing_(backing) {}
-  // The arena of the CPU we run on; made when first needed. Null only if the kernel refuses the very first.
+  // The arena of the CPU we run on, or the one that the calling thread is bound to; made when first needed. Null only if the kernel
+  // refuses the very first.
   Arena* Current();
   Arena* At(unsigned i) const { return i < kMaxArenas ? arenas_[i].Acquire() : nullptr; }
   unsigned count() const { return count_.Acquire(); }
@@ -168,6 +171,9 @@ class ArenaTable {
 };
 
 extern ArenaTable g_arenas;
+
+// thread.arena: 0, or one more than the index (as programs see it, see directory.h) of the arena that the calling thread is bound to.
+extern constinit thread_local uint16_t t_bound [[gnu::tls_model("initial-exec")]];
 
 // In a fork child: the slab that another thread was giving pages of back has its free slots again.
 void ReturnColdSlab();

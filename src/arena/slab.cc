@@ -8,19 +8,19 @@ namespace {
 size_t BitmapWords(const SlabShape& shape) { return CeilDiv(shape.slots, 64); }
 }  // namespace
 
-Extent* NewSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cls, unsigned arena, bool in_map) {
+bool AllocateSideBits(MetaAllocator& meta, unsigned cls, uint64_t** side) {
+  *side = nullptr;
+  if (ShapeOf(cls).slots <= 256) return true;
+  *side = static_cast<uint64_t*>(meta.Allocate(BitmapWords(ShapeOf(cls)) * 8));
+  return *side != nullptr;
+}
+
+void FreeSideBits(MetaAllocator& meta, unsigned cls, uint64_t* side) {
+  if (ShapeOf(cls).slots > 256) meta.Free(side, BitmapWords(ShapeOf(cls)) * 8);
+}
+
+void FormatSlab(Extent* slab, unsigned cls, unsigned arena, uint64_t* side) {
   const SlabShape& shape = ShapeOf(cls);
-  uint64_t* side = nullptr;
-  if (shape.slots > 256) {
-    side = static_cast<uint64_t*>(meta.Allocate(BitmapWords(shape) * 8));
-    if (side == nullptr) return nullptr;
-  }
-  bool zeroed = false;
-  Extent* slab = heap.Allocate(shape.granules, kGranule, Extent::Kind::kSlab, &zeroed);
-  if (slab == nullptr) {
-    if (side != nullptr) meta.Free(side, BitmapWords(shape) * 8);
-    return nullptr;
-  }
   if (side != nullptr) slab->side_bits = side;
   slab->size_class = static_cast<uint8_t>(cls);
   slab->arena = static_cast<uint8_t>(arena);
@@ -28,6 +28,19 @@ Extent* NewSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cl
   slab->free_count = shape.slots;
   uint64_t* bits = SlabBits(slab);
   for (unsigned i = 0; i < shape.slots; i += 64) bits[i / 64] = shape.slots - i >= 64 ? ~uint64_t{0} : (uint64_t{1} << (shape.slots - i)) - 1;
+}
+
+Extent* NewSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cls, unsigned arena, bool in_map) {
+  const SlabShape& shape = ShapeOf(cls);
+  uint64_t* side = nullptr;
+  if (!AllocateSideBits(meta, cls, &side)) return nullptr;
+  bool zeroed = false;
+  Extent* slab = heap.Allocate(shape.granules, kGranule, Extent::Kind::kSlab, &zeroed);
+  if (slab == nullptr) {
+    FreeSideBits(meta, cls, side);
+    return nullptr;
+  }
+  FormatSlab(slab, cls, arena, side);
   heap.SetOwners(slab);
   if (in_map) map.SetCode(slab->base, shape.granules, cls * 2);
   return slab;
@@ -36,7 +49,7 @@ Extent* NewSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cl
 void ReleaseSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, Extent* slab) {
   const SlabShape& shape = ShapeOf(slab->size_class);
   map.SetCode(slab->base, shape.granules, 0);
-  if (shape.slots > 256) meta.Free(slab->side_bits, BitmapWords(shape) * 8);
+  FreeSideBits(meta, slab->size_class, slab->side_bits);
   heap.Free(slab);
 }
 

@@ -19,6 +19,12 @@ Extent* NewSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cl
 // The slab goes back to the heap; all slots are free and it is in no list.
 void ReleaseSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, Extent* slab);
 
+// The parts of that, for who has slabs elsewhere: the bits of a class that needs them out of line (*side null: it does not; false: no
+// memory), and the rest of a fresh slab whose place is known.
+bool AllocateSideBits(MetaAllocator& meta, unsigned cls, uint64_t** side);
+void FreeSideBits(MetaAllocator& meta, unsigned cls, uint64_t* side);
+void FormatSlab(Extent* slab, unsigned cls, unsigned arena, uint64_t* side);
+
 inline uint64_t* SlabBits(Extent* slab) { return ShapeOf(slab->size_class).slots <= 256 ? slab->bits : slab->side_bits; }
 
 // Takes up to `n` free slots, lowest address first, and writes them to out[n-1], out[n-2] ... so that a stack pops the lowest

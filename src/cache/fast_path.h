@@ -17,11 +17,13 @@
 //     FreeSlow                                 null, large, foreign, misaligned, on top already, full bin, no cache
 //       MakeRoomAndPush                        under the cache's lock: grows, or flushes the coldest half
 //         Arena::Flush                         depot; else FlushToSlabs: bitmaps, every object checked
+//       FreeManual                           blocks of arenas that the program created; else
 //       LargeFree
 //
 // Every slow call is a tail call: no frame on the way to it. errno is never touched here.
 #pragma once
 
+#include "cache/manual_path.h"
 #include "cache/thread_cache.h"
 
 namespace xalloc {
@@ -47,9 +49,17 @@ size_t UsableSize(const void* p, Act act);
 size_t GoodSize(size_t size, size_t alignment);
 // In place only: tries `most`, at least `least`; the usable size afterwards.
 size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero);
-// Past any thread cache: one slot of `cls`, straight from and to the arena; checked at once.
-void* AllocateUncached(size_t size, unsigned cls);
+// Past any thread cache: from that arena, which exists, or from where the thread allocates. Small blocks go back checked at once.
+void* AllocateIn(const ArenaRef& arena, size_t size, size_t alignment, bool zero);
+void* AllocateUncached(size_t size, size_t alignment, bool zero);
 void FreeUncached(unsigned cls, void* p);
+// The class of p, a live block; 0: it is no slot, or none that its arena knows. Reports a slot that is free; where that is tolerated,
+// *live is false.
+unsigned ClassOfBlock(const void* p, Act act, bool* live);
+// A sized free that says what alignment was asked for: counts a size that cannot be right.
+void CheckSize(void* p, size_t size, size_t alignment);
+// A slow event of a thread without a cache.
+void NoteUncachedEvent();
 // Flushes the calling thread's cache, past the depots when `check`.
 void FlushOwnCache(bool check);
 // Empties the calling thread's cache and all depots, and gives every slab without a block back to the extent heap, so that another

@@ -273,6 +273,23 @@ void ThreadBegins(bool first) {
 bool HasThreads() { return !os::SingleThreaded() && (g_counted.Ordered() >= 2 || LiveCaches() >= 2); }
 void DoWithoutCache() { t_local.state = ThreadState::kNone; }
 
+namespace {
+// The calling thread's, which is live: empties it and leaves it to the next thread.
+FlushResult RetireOwnCache(ThreadState state) {
+  auto* cache = static_cast<ThreadCache*>(t_local.front);
+  t_local.front = const_cast<CacheFront*>(&kEmptyCache);
+  t_local.state = state;
+  cache->lock.Acquire(os::Rank::kCache);
+  const FlushResult bad = FlushAll(cache, false);
+  cache->lock.Release(os::Rank::kCache);
+  os::Guard<os::Rank::kCacheList> guard(g_lock);
+  LiveListOf(cache->owner).Remove(cache);
+  g_live_count.AddRelaxed(~0u);
+  g_recycled.PushFront(cache);
+  return bad;
+}
+}  // namespace
+
 void EndThread() {
   bool last = false;
   if (t_local.counted) {
@@ -285,25 +302,10 @@ void EndThread() {
     g_hooks.thread_ended(last);
     return;
   }
-  const FlushResult bad = GiveUpCache();
+  // From here on the thread works straight on the arena: destructors that run after this one may still allocate and free.
+  const FlushResult bad = RetireOwnCache(ThreadState::kNone);
   g_hooks.thread_ended(last);
   if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
-}
-
-FlushResult GiveUpCache() {
-  auto* cache = static_cast<ThreadCache*>(t_local.front);
-  // From here on the thread works straight on the arena: destructors that run after this one may still allocate and free.
-  t_local.front = const_cast<CacheFront*>(&kEmptyCache);
-  t_local.state = ThreadState::kNone;
-  cache->lock.Acquire(os::Rank::kCache);
-  const FlushResult bad = FlushAll(cache, false);
-  cache->lock.Release(os::Rank::kCache);
-  g_lock.Acquire(os::Rank::kCacheList);
-  LiveListOf(cache->owner).Remove(cache);
-  g_live_count.AddRelaxed(~0u);
-  g_recycled.PushFront(cache);
-  g_lock.Release(os::Rank::kCacheList);
-  return bad;
 }
 
 bool CacheEnabled() { return t_local.state == ThreadState::kLive || (t_local.state == ThreadState::kNew && WantsCache()); }
@@ -312,8 +314,17 @@ void EnableCache(bool enabled) {
   OwnCache();  // the options are read, and what this thread is, is settled
   if (enabled && t_local.state == ThreadState::kNone && WantsCache()) t_local.state = ThreadState::kNew;
   if (enabled || t_local.state != ThreadState::kLive) return;
-  const FlushResult bad = GiveUpCache();
+  const FlushResult bad = RetireOwnCache(ThreadState::kNone);
   if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
+}
+
+void GiveUpOwnCache() {
+  if (t_local.state == ThreadState::kLive) {
+    const FlushResult bad = RetireOwnCache(ThreadState::kBound);
+    if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
+  } else if (t_local.state == ThreadState::kNew) {
+    t_local.state = ThreadState::kBound;
+  }
 }
 
 void ForgetOtherCaches() {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cache/fast_path.h"
+#include "cache/fill.h"
 #include "cache/hooks.h"
 #include "cache/thread_stats.h"
 #include "extent/large.h"
@@ -14,9 +15,13 @@ namespace xalloc {
 
 constinit Atomic<uint64_t> g_size_mismatches{0}, g_zero_reallocs{0};
 
-namespace {
+// Threads without a cache may be at their end: the purge layer still hears of one event in kTickEvents.
+void NoteUncachedEvent() {
+  constinit static Atomic<uint32_t> events{0};
+  if (XALLOC_UNLIKELY(events.AddRelaxed(1) % kTickEvents == 0)) g_hooks.tick(Event::kFreed);
+}
 
-constexpr int kJunkByte = 0xa5, kFreedByte = 0x5a;  // as programs that look for them know from elsewhere
+namespace {
 
 bool Cacheable(unsigned cls) { return ClassSize(cls) <= static_cast<size_t>(g_options.tcache_max); }
 
@@ -52,12 +57,6 @@ void NoteSlowEvent(ThreadCache* cache, Event event) {
   g_hooks.tick(event);
 }
 
-// Slow events of threads without a cache, which may be at their end: the purge layer still hears of one in kTickEvents.
-void NoteUncachedEvent() {
-  constinit static Atomic<uint32_t> events{0};
-  if (XALLOC_UNLIKELY(events.AddRelaxed(1) % kTickEvents == 0)) g_hooks.tick(Event::kFreed);
-}
-
 void NoteEvent(ThreadCache* cache, Event event) {
   if (cache != nullptr) {
     NoteSlowEvent(cache, event);
@@ -66,32 +65,17 @@ void NoteEvent(ThreadCache* cache, Event event) {
   }
 }
 
-void NoteResized(size_t before, size_t after) {
-  t_local.allocated += after > before ? after - before : 0;
-  t_local.deallocated += before > after ? before - after : 0;
-}
-
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
 
-// What the options junk and zero want to see in fresh memory; `from`: what lies below is the program's already.
-bool FillsFresh() { return (g_options.junk & kJunkAlloc) != 0 || g_options.zero != 0; }
-void* Filled(void* p, size_t from, size_t to) {
-  if (XALLOC_LIKELY(!FillsFresh()) || from >= to) return p;
-  memset(static_cast<char*>(p) + from, g_options.zero != 0 ? 0 : kJunkByte, to - from);
-  return p;
-}
-void FillFreed(void* p, size_t size) {
-  if (XALLOC_UNLIKELY((g_options.junk & kJunkFree) != 0)) memset(p, kFreedByte, size);
-}
-
-void* AllocateFromArena(size_t size, unsigned cls) {
+// One slot of `cls` from `home`, or, `own`, from that arena's own slabs and no other's.
+void* AllocateSlot(const ArenaRef& home, size_t size, unsigned cls, bool own) {
   // Aligned as its slot would be.
   if (Reporting()) return LastWordsAllocate(ClassSize(cls), ClassSize(cls) & -ClassSize(cls));
   if (SteppedAside()) return os::SanitizerAllocate(size, 1);
   void* p = nullptr;
-  Arena* arena = g_arenas.Current();
-  if (arena == nullptr) return nullptr;
-  while (arena->Refill(cls, &p, 1) != 1) {
+  Arena* arena = home.automatic;
+  if (XALLOC_UNLIKELY(arena == nullptr)) return home.manual == nullptr ? nullptr : AllocateManual(home.manual, ClassSize(cls), 1, false);
+  while ((own ? arena->TakeFromSlabs(cls, &p, 1) : arena->Refill(cls, &p, 1)) != 1) {
     if (!arena->AddSlab(cls)) return nullptr;
   }
   t_local.allocated += ClassSize(cls);
@@ -111,7 +95,8 @@ void* OrFromUnused(size_t size, Fn allocate) {
 XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
   ThreadCache* cache = OwnCache();
   if (XALLOC_UNLIKELY(cache == nullptr || !Cacheable(cls))) {
-    return OrFromUnused(size, [size, cls] { return AllocateFromArena(size, cls); });
+    if (const ArenaRef home = HomeArena(); home.manual != nullptr) return AllocateSlot(home, size, cls, false);
+    return OrFromUnused(size, [size, cls] { return AllocateSlot(HomeArena(), size, cls, false); });
   }
   void* p = OrFromUnused(size, [cache, cls] {
     Arena* arena = g_arenas.Current();
@@ -134,15 +119,20 @@ XALLOC_COLD void* HandOver(size_t size, size_t alignment, bool zero) {
   return zero && p != nullptr ? memset(p, 0, size) : p;
 }
 
-void* AllocateLarge(size_t size, size_t alignment, bool zero) {
+void* AllocateLargeIn(ManualArena* manual, size_t size, size_t alignment, bool zero) {
   ThreadCache* cache = OwnCache();  // the options are read by now
   if (Reporting()) return LastWordsAllocate(size, alignment);
   if (SteppedAside()) return HandOver(size, alignment, zero);
+  if (XALLOC_UNLIKELY(manual != nullptr)) return AllocateManual(manual, size, alignment, zero);
   void* p = OrFromUnused(size, [=] { return LargeAllocate(g_extents, size, alignment, zero); });
   if (p != nullptr) t_local.allocated += LargeUsableSize(size, alignment);
   if (!zero && p != nullptr) Filled(p, 0, LargeUsableSize(size, alignment));
   NoteEvent(cache, Event::kAllocated);
   return p;
+}
+
+void* AllocateLarge(size_t size, size_t alignment, bool zero) {
+  return AllocateLargeIn(XALLOC_LIKELY(t_bound == 0) ? nullptr : HomeArena().manual, size, alignment, zero);
 }
 
 bool IsElsewhere(const void* p) { return LastWordsOwns(p) || (OwnCache() == nullptr && SteppedAside()); }
@@ -164,6 +154,7 @@ Extent* FindBlock(const void* p, Act act) {
 
 void FreeBlock(void* p) {
   if (Reporting()) return;
+  if (XALLOC_UNLIKELY(ManualOwnerOf(p) != nullptr) && FreeManual(p)) return;
   Extent* block = FindBlock(p, Act::kFree);
   if (XALLOC_UNLIKELY(block == nullptr)) return FreeElsewhere(p);
   FillFreed(p, block->block.usable);
@@ -180,15 +171,31 @@ unsigned CheckedClass(const void* p, unsigned code, Act act) {
 }
 
 // True if the program cannot have asked for `size` bytes when it got p. A realloc leaves a block where it is while half of it is wanted.
-bool SizeIsWrong(const void* p, size_t size) {
-  if (const unsigned code = SlabCodeOf(p); code != 0) {
-    const size_t usable = ClassSize(code / 2);
-    return size > usable || (size <= usable / 2 && SizeToClass(size) != code / 2);
+bool SizeIsWrongFor(size_t usable, unsigned cls, size_t round, size_t size, size_t alignment) {
+  if (size > usable) return true;
+  if (cls == 0) return usable - size >= round;
+  return size <= usable / 2 && AlignedSizeToClass(size, alignment) != cls;
+}
+bool SizeIsWrong(const void* p, size_t size, size_t alignment) {
+  if (const unsigned code = SlabCodeOf(p); code != 0) return SizeIsWrongFor(ClassSize(code / 2), code / 2, 0, size, alignment);
+  const size_t round = Max(os::PageSize(), kLargeRound);
+  if (const ManualBlock block = LookAtManual(p); XALLOC_UNLIKELY(block.arena != nullptr)) {
+    return block.misuse == Misuse::kNone && SizeIsWrongFor(block.usable, block.cls, round, size, alignment);
   }
   const Extent* block = g_extents.Find(p);
   if (block == nullptr || block->base != p) return false;
-  const size_t round = block->kind == Extent::Kind::kMapped ? os::PageSize() : kLargeRound;
-  return size > block->block.usable || block->block.usable - size >= round;
+  return SizeIsWrongFor(block->block.usable, 0, block->kind == Extent::Kind::kMapped ? round : kLargeRound, size, alignment);
+}
+
+// The slab knows whether p is a live block: a realloc of a freed one must not be copied.
+// False: it is none, and that is tolerated.
+bool CheckSlot(const void* p, unsigned cls, Act act) {
+  Extent* slab = g_extents.Find(p);
+  if (XALLOC_LIKELY(slab != nullptr && SlotIsOut(slab, p))) return true;
+  if (act == Act::kFree && Tolerated()) return false;
+  const bool exact = slab != nullptr && FindSlot(slab, ShapeOf(cls), p).exact;
+  const Misuse free = act == Act::kFree ? Misuse::kDoubleFree : Misuse::kUnallocated;
+  ReportMisuse(exact ? free : Misuse::kInterior, act, p, ClassSize(cls));
 }
 
 }  // namespace
@@ -235,11 +242,14 @@ void FreeSlow(void* p) {
   NoteSlowEvent(cache, Event::kFreed);
 }
 
+void CheckSize(void* p, size_t size, size_t alignment) {
+  if (p == nullptr || XALLOC_LIKELY(!SizeIsWrong(p, size, alignment))) return;
+  if (g_options.harden == static_cast<int64_t>(Harden::kFull)) ReportSizeMismatch(p, size, UsableSize(p, Act::kFree));
+  g_size_mismatches.AddRelaxed(1);
+}
+
 void FreeSizedSlow(void* p, size_t size) {
-  if (p != nullptr && SizeIsWrong(p, size)) {
-    if (g_options.harden == static_cast<int64_t>(Harden::kFull)) ReportSizeMismatch(p, size, UsableSize(p, Act::kFree));
-    g_size_mismatches.AddRelaxed(1);
-  }
+  CheckSize(p, size, 1);
   Free(p);
 }
 
@@ -264,6 +274,7 @@ void* Calloc(size_t size) {
 size_t UsableSize(const void* p, Act act) {
   const unsigned code = SlabCodeOf(p);
   if (XALLOC_LIKELY(code != 0)) return ClassSize(CheckedClass(p, code, act));
+  if (const ManualBlock manual = CheckManual(p, act); XALLOC_UNLIKELY(manual.arena != nullptr)) return manual.usable;
   const Extent* block = FindBlock(p, act);
   return block != nullptr ? block->block.usable : UsableSizeElsewhere(p);
 }
@@ -276,6 +287,7 @@ size_t GoodSize(size_t size, size_t alignment) {
 void* Realloc(void* p, size_t size) {
   const unsigned code = SlabCodeOf(p);
   if (code == 0) {
+    if (ManualArena* owner = ManualOwnerOf(p); XALLOC_UNLIKELY(owner != nullptr) && !Reporting()) return ReallocManual(owner, p, size);
     Extent* block = FindBlock(p, Act::kRealloc);
     if (size > kMaxSmall && block != nullptr && !Reporting()) {
       const size_t before = block->block.usable;
@@ -289,14 +301,7 @@ void* Realloc(void* p, size_t size) {
   const size_t old_size = UsableSize(p, Act::kRealloc);
   // A block stays where it is while at least half of it is wanted.
   if (size <= old_size && size > old_size / 2) return p;
-  if (code != 0) {
-    // The slab knows whether p is a live block: a realloc of a freed one must not be copied.
-    Extent* slab = g_extents.Find(p);
-    if (slab == nullptr || !SlotIsOut(slab, p)) {
-      const bool exact = slab != nullptr && FindSlot(slab, ShapeOf(code / 2), p).exact;
-      ReportMisuse(exact ? Misuse::kUnallocated : Misuse::kInterior, Act::kRealloc, p, old_size);
-    }
-  }
+  if (code != 0) CheckSlot(p, code / 2, Act::kRealloc);
   void* moved = Malloc(size);
   if (moved == nullptr) return nullptr;
   memcpy(moved, p, Min(old_size, size));
@@ -307,6 +312,7 @@ void* Realloc(void* p, size_t size) {
 size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
   const size_t old_size = UsableSize(p, Act::kRealloc);
   if (SlabCodeOf(p) != 0) return old_size;
+  if (XALLOC_UNLIKELY(ManualOwnerOf(p) != nullptr) && !Reporting()) return ResizeManual(p, least, most, zero);
   Extent* block = FindBlock(p, Act::kRealloc);
   if (XALLOC_UNLIKELY(block == nullptr || Reporting())) return old_size;
   // A large block stays large: one that would be small could not be freed by its new size.
@@ -323,12 +329,40 @@ size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
   return new_size;
 }
 
-void* AllocateUncached(size_t size, unsigned cls) {
+void* AllocateIn(const ArenaRef& arena, size_t size, size_t alignment, bool zero) {
   OwnCache();  // the options are read by now
-  return AllocateFromArena(size, cls);
+  const unsigned cls = AlignedSizeToClass(size, alignment);
+  if (cls == 0) return AllocateLargeIn(arena.manual, Max(size, size_t{1}), alignment, zero);
+  if (SteppedAside()) return HandOver(size, alignment, zero);
+  void* p = arena.manual != nullptr && !Reporting() ? AllocateManual(arena.manual, size, alignment, false)
+                                                    : OrFromUnused(size, [=] { return AllocateSlot(arena, size, cls, true); });
+  return p != nullptr && zero ? memset(p, 0, size) : p;
+}
+
+void* AllocateUncached(size_t size, size_t alignment, bool zero) {
+  OwnCache();
+  const unsigned cls = AlignedSizeToClass(size, alignment);
+  if (cls == 0) return AllocateLarge(Max(size, size_t{1}), alignment, zero);
+  if (SteppedAside()) return HandOver(size, alignment, zero);
+  if (const ArenaRef home = HomeArena(); home.manual != nullptr) return AllocateIn(home, size, alignment, zero);
+  void* p = OrFromUnused(size, [=] { return AllocateSlot(HomeArena(), size, cls, false); });
+  return p != nullptr && zero ? memset(p, 0, size) : p;
+}
+
+unsigned ClassOfBlock(const void* p, Act act, bool* live) {
+  *live = true;
+  if (const unsigned code = SlabCodeOf(p); code != 0) {
+    if (!Tolerated() || act != Act::kFree) CheckedClass(p, code, act);
+    if (!Reporting() && !SteppedAside()) *live = CheckSlot(p, code / 2, act);
+    return code / 2;
+  }
+  const ManualBlock block = LookAtManual(p);
+  // What is wrong with it, the arena says when it is freed.
+  return block.arena != nullptr && block.misuse == Misuse::kNone ? block.cls : 0;
 }
 
 void FreeUncached(unsigned cls, void* p) {
+  if (XALLOC_UNLIKELY(ManualOwnerOf(p) != nullptr) && FreeManual(p)) return;
   if (Extent* slab = (g_options.junk & kJunkFree) != 0 ? g_extents.Find(p) : nullptr; slab != nullptr && SlotIsOut(slab, p)) {
     FillFreed(p, ClassSize(cls));
   }

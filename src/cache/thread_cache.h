@@ -74,6 +74,7 @@ enum class ThreadState : uint8_t {
   kNew,   // no cache yet: the next slow path makes one
   kLive,  // has one
   kNone,  // has none and gets none: after its end, or with tcache:false
+  kBound,  // has none while it is bound to a manual arena
   kAside,  // has none: a sanitizer is in charge, and everything is handed to it (os/sanitizer.h)
   kReporting,  // has reported a misuse: everything it allocates comes from the last words, what it frees is left alone
 };
@@ -130,10 +131,10 @@ void PinOwnCache(bool pinned);
 // Whether the calling thread has a cache or will have one; gives it up, or lets the thread have one again.
 bool CacheEnabled();
 void EnableCache(bool enabled);
-// The calling thread, whose state is kLive, goes on without its cache.
-FlushResult GiveUpCache();
 // Ends the calling thread's cache: at thread exit.
 void EndThread();
+// The same while it lives on, bound to a manual arena.
+void GiveUpOwnCache();
 // The program starts a thread (+1), or could not (-1). The new thread says so itself, first thing, to be taken off when it ends; the
 // program's first one is counted when the library is loaded.
 void CountThread(int change);

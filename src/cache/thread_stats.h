@@ -15,6 +15,12 @@
 
 namespace xalloc {
 
+// A block of the calling thread's has another size now.
+inline void NoteResized(size_t before, size_t after) {
+  t_local.allocated += after > before ? after - before : 0;
+  t_local.deallocated += before > after ? before - after : 0;
+}
+
 // A thread takes this cache over.
 void BeginThreadStats(ThreadCache* cache);
 // Counts what lies in the calling thread's cache, and its peak. No lock held.

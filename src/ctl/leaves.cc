@@ -14,6 +14,7 @@
 #include "purge/purger.h"
 #include "stats/snapshot.h"
 #include "stats/version.h"
+#include "xalloc/xalloc.h"
 
 namespace xalloc {
 namespace {

@@ -50,8 +50,9 @@ void* MoveToOwnMapping(ExtentHeap& heap, Extent* block, size_t size) {
 }  // namespace
 
 size_t LargeUsableSize(size_t size, size_t alignment) {
-  if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return 0;
-  return AlignUp(size, OwnMapping(size, alignment) ? os::PageSize() : kLargeRound);
+  if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return 0;
+  const size_t usable = AlignUp(size, OwnMapping(size, alignment) ? os::PageSize() : kLargeRound);
+  return usable > PTRDIFF_MAX ? 0 : usable;
 }
 
 void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) {

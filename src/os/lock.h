@@ -26,9 +26,10 @@ enum class Rank : uint8_t {
   kCacheList = 1,  // which thread caches exist
   kCache = 2,      // one cache's slow path: its thread, or whoever drains it; may be held over a system call
   kGrow = 3,       // growth of the extent heap: one thread at a time asks the kernel for more; held over system calls
-  kBin = 4,        // one size class of one arena
-  kExtents = 5,    // the extent heap
-  kMeta = 6,       // memory for our own bookkeeping
+  kBin = 4,        // one size class of one arena; a manual arena; an explicit cache; which of these exist. One of them at a time
+  kAddresses = 5,  // which manual arena an address belongs to
+  kExtents = 6,    // the extent heap
+  kMeta = 7,       // memory for our own bookkeeping
 };
 
 #if XALLOC_DEBUG
@@ -54,7 +55,7 @@ struct LockCounts {
   uint64_t blocks = 0;  // basic blocks of ours executed meanwhile, in all
   uint64_t most = 0;
 };
-constexpr unsigned kRanks = 7;
+constexpr unsigned kRanks = 8;
 #if XALLOC_LOCK_COUNTS
 constexpr bool kCountsLocks = true;
 void NoteWaited(Rank rank);

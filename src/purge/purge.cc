@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "purge/purge.h"
 
+#include "cache/explicit.h"
 #include "cache/fast_path.h"
 #include "os/cgroup.h"
 #include "os/system.h"
@@ -135,6 +136,7 @@ void Step(size_t most, PurgeWork& work) {
   if (crumbs) g_progress.steps = 0;
   work.bytes += PurgeOverCurves(now, most, crumbs ? Manner::kAnyRun : Manner::kLongRuns);
   if (crumbs) work.bytes += PurgeAllColdSlabs(false, inline_ ? kColdInline : ~0u);
+  work.bytes += DecayManualArenas(now);
 }
 
 }  // namespace
@@ -171,7 +173,7 @@ bool PurgeStep(size_t most, PurgeWork& work) {
 
 bool HeapIsSmall() {
   const ExtentStats stats = g_extents.Stats();
-  return stats.used + stats.dirty + stats.muzzy < kSmallHeap;
+  return stats.used + stats.dirty + stats.muzzy + ManualBytes() < kSmallHeap;
 }
 
 void PurgeTick(Event event) {
@@ -200,7 +202,9 @@ size_t PurgeUnused(Manner manner) {
 
 size_t PurgeEverything() {
   if (kDrains) DrainOtherCaches();
-  return PurgeUnused(Manner::kEverything);
+  FlushExplicitCaches();
+  const size_t bytes = PurgeManualArenas();
+  return bytes + PurgeUnused(Manner::kEverything);
 }
 
 void DecayNow() {

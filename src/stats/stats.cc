@@ -2,6 +2,7 @@
 #include "stats/stats.h"
 
 #include "base/line_buffer.h"
+#include "cache/explicit.h"
 #include "cache/fast_path.h"
 #include "diag/message.h"
 #include "purge/purge.h"
@@ -46,14 +47,15 @@ Totals CollectTotals() {
       if (arena->BinInUse(cls)) AddBin(t, arena->StatsOf(cls), cls, slab_bytes);
     }
   }
-  CollectShared(t);
+  CollectShared(t, false);
   t.large_allocated = t.extents.mapped_blocks + (t.extents.used > slab_bytes ? t.extents.used - slab_bytes : 0);
   t.small_allocated -= Min(t.small_allocated, t.small_cached());
   return t;
 }
 
-void CollectShared(Totals& t) {
+void CollectShared(Totals& t, bool with_manual) {
   ForEachCache(AddCache, &t);
+  t.in_caches += ExplicitCachedBytes(with_manual);
   t.extents = g_extents.Stats();
   t.size_mismatches = g_size_mismatches.Relaxed();
   t.huge_pinned = g_extents.PinnedByHugePages();
@@ -61,7 +63,7 @@ void CollectShared(Totals& t) {
 }
 
 void PrintLockCounts() {
-  static constexpr const char* kName[os::kRanks] = {"init", "cache list", "cache", "grow", "bin", "extents", "meta"};
+  static constexpr const char* kName[os::kRanks] = {"init", "cache list", "cache", "grow", "bin", "addresses", "extents", "meta"};
   for (unsigned i = 0; i < os::kRanks; ++i) {
     const os::LockCounts c = os::LockCountsOf(static_cast<os::Rank>(i));
     LineBuffer<250> line;

@@ -10,7 +10,7 @@ struct Totals {
   BinCounters bins;         // over all bins of all arenas
   ExtentStats extents;
   size_t small_allocated = 0;  // bytes in blocks that the program holds: slots out of slabs, less what lies in depots and caches
-  size_t in_caches = 0;        // bytes in thread caches
+  size_t in_caches = 0;        // bytes in thread caches, and in those that the program made
   size_t in_depots = 0;        // bytes in depots
   size_t slab_free = 0;        // bytes free in slabs
   size_t large_allocated = 0;  // bytes of large and mapped blocks
@@ -25,7 +25,7 @@ struct Totals {
 
 Totals CollectTotals();
 // All of it that is not counted by the arenas' bins: caches, extents, metadata.
-void CollectShared(Totals& t);
+void CollectShared(Totals& t, bool with_manual);
 
 // Writes lines that begin with "xalloc: " to stderr: what it served, what it gave back, and what it has not given back and why.
 void PrintSummary();

@@ -116,7 +116,7 @@ TEST_F(Cold, WhileThreadsUseTheSlabs) {
           FreeUncached(kClass, p);
           p = nullptr;
         } else {
-          p = static_cast<unsigned char*>(AllocateUncached(kSize, kClass));
+          p = static_cast<unsigned char*>(AllocateUncached(kSize, 1, false));
           stamp = static_cast<unsigned char>(seed >> 24);
           memset(p, stamp, kSize);
         }

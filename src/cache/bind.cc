@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// thread.arena. A thread that is bound to a manual arena has no cache: what lies in one may come from any arena, and no block of a manual one
+// may lie in it.
+#include "cache/explicit.h"
+#include "cache/fast_path.h"
+
+namespace xalloc {
+
+bool BindThread(unsigned arena_index) {
+  const ArenaRef arena = ArenaOf(arena_index);
+  if (!arena.exists()) return false;
+  OwnCache();
+  if (Reporting() || SteppedAside()) return true;
+  if (arena.manual != nullptr) {
+    GiveUpOwnCache();
+  } else if (t_local.state == ThreadState::kBound) {
+    t_local.state = ThreadState::kNew;
+  }
+  t_bound = static_cast<uint16_t>(arena_index + 1);
+  return true;
+}
+
+unsigned BoundArena() {
+  if (t_bound != 0 && ArenaOf(t_bound - 1u).exists()) return t_bound - 1u;
+  const Arena* arena = g_arenas.Current();
+  return arena == nullptr ? 0 : IndexOfSlot(arena->slot());
+}
+
+}  // namespace xalloc
