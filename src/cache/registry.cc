@@ -13,6 +13,8 @@ extern "C" {
 [[gnu::weak, gnu::visibility("default")]] const char* xmalloc_conf = nullptr;
 // Defined where malloc is. The core alone, as unit tests and the fuzzer link it, is what a sanitizer is to look at: it never yields.
 [[gnu::weak, gnu::visibility("hidden")]] extern const char xalloc_replaces_malloc;
+// Defined in the libraries that carry jemalloc's names: their malloc_conf.
+[[gnu::weak, gnu::visibility("hidden")]] extern const char** const xalloc_second_conf;
 }
 
 namespace xalloc {
@@ -53,7 +55,7 @@ void OnThreadExit(void*) { EndThread(); }
 XALLOC_COLD void StartProcess() {
   os::Guard<os::Rank::kInit> guard(g_start_lock);
   if (g_started.Acquire()) return;
-  LoadOptions(xmalloc_conf);
+  LoadOptions({xmalloc_conf, &xalloc_second_conf != nullptr ? *xalloc_second_conf : nullptr});
   g_exit_key_made = pthread_key_create(&g_exit_key, OnThreadExit) == 0;
   g_started.SetRelease(true);
 }

@@ -51,6 +51,8 @@ constexpr const char* NameOf(Source source) {
       return "default";
     case Source::kProgram:
       return "xmalloc_conf";
+    case Source::kProgramJemalloc:
+      return "malloc_conf";
     case Source::kMallocConf:
       return "MALLOC_CONF";
     case Source::kXallocConf:
@@ -187,8 +189,9 @@ size_t ParseOptions(const char* text, Options& options, Source source) {
   return refused;
 }
 
-XALLOC_COLD void LoadOptions(const char* program_conf) {
-  size_t refused = ParseOptions(program_conf, g_options, Source::kProgram);
+XALLOC_COLD void LoadOptions(const ProgramConf& program) {
+  size_t refused = ParseOptions(program.xmalloc_conf, g_options, Source::kProgram);
+  refused += ParseOptions(program.malloc_conf, g_options, Source::kProgramJemalloc);
   refused += ParseOptions(os::Environment("MALLOC_CONF"), g_options, Source::kMallocConf);
   refused += ParseOptions(os::Environment("XALLOC_CONF"), g_options, Source::kXallocConf);
   if (g_options.confirm_conf != 0) Confirm(g_options);

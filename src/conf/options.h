@@ -58,10 +58,16 @@ struct Options {
 
 extern Options g_options;  // written only by LoadOptions
 
-enum class Source : uint8_t { kDefault, kProgram, kMallocConf, kXallocConf };
+enum class Source : uint8_t { kDefault, kProgram, kProgramJemalloc, kMallocConf, kXallocConf };
 
-// Reads the sources. `program_conf` may be null. Called once, before any other thread can read.
-void LoadOptions(const char* program_conf);
+// The strings that the program compiles in; either may be null.
+struct ProgramConf {
+  const char* xmalloc_conf;
+  const char* malloc_conf;  // only in the libraries with jemalloc's names
+};
+
+// Reads the sources. Called once, before any other thread can read.
+void LoadOptions(const ProgramConf& program);
 
 // Parses one `key:value,key:value` string into `options`; problems go to stderr, one line each. Returns the number of them.
 size_t ParseOptions(const char* text, Options& options, Source source = Source::kProgram);
