@@ -28,6 +28,7 @@ namespace xalloc {
 
 // Sized frees with a size that the block cannot have been asked for. Written and read relaxed: a count.
 extern Atomic<uint64_t> g_size_mismatches;
+extern Atomic<uint64_t> g_bytes_handed_out;  // counted with stats_interval only: refills and large blocks
 
 // `size` 0 counts as 1. Null: no memory.
 void* MallocSlow(size_t size);

@@ -24,7 +24,7 @@ constexpr CacheFront MakeEmptyCache();
 constinit void* const g_always_empty[1] = {nullptr};  // the one slot of every bin of the empty cache: only ever read
 }  // namespace
 
-constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew, false};
+constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew, false, false};
 
 namespace {
 

@@ -80,6 +80,7 @@ struct ThreadLocal {
   CacheFront* front;
   ThreadState state;
   bool counted;  // by CountThread, not yet taken off again
+  bool printing;  // statistics (stats/interval.cc): what that allocates brings no more of them
 };
 // constinit on the declaration too: else every access asks whether it must be constructed first.
 extern constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]];
@@ -101,6 +102,10 @@ FlushResult ShrinkUnused(ThreadCache* cache);
 // Empties every bin; `check` sends all of it past the depots, so that each object is checked.
 FlushResult FlushAll(ThreadCache* cache, bool check);
 constexpr uint32_t kTickEvents = 64;
+
+// What tcache_ncached_max allows of a class; 0: none are cached.
+unsigned CachedAtMostByRanges(unsigned cls);
+XALLOC_INLINE unsigned CachedAtMost(unsigned cls) { return XALLOC_LIKELY(g_options.cached_ranges[0].high == 0) ? ~0u : CachedAtMostByRanges(cls); }
 
 void ValidateCache(ThreadCache* cache);
 

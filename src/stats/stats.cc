@@ -123,4 +123,14 @@ void PrintSummary() {
   if constexpr (os::kCountsLocks) PrintLockCounts();
 }
 
+// There is no more detail than that yet.
+void PrintStats(const char* opts) {
+  if (*opts != '\0') {
+    LineBuffer<300> line;
+    line << "xalloc: statistics, " << opts;
+    Print(line);
+  }
+  PrintSummary();
+}
+
 }  // namespace xalloc

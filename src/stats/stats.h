@@ -28,4 +28,8 @@ Totals CollectTotals();
 // Writes lines that begin with "xalloc: " to stderr: what it served, what it gave back, and what it has not given back and why.
 void PrintSummary();
 
+// What stats_print and stats_interval write, through Message: the summary if `opts` is empty, else what xmalloc_stats_print writes with
+// these letters. Any thread, no lock held; may run inside of malloc and free.
+void PrintStats(const char* opts);
+
 }  // namespace xalloc
