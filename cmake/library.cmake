@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The library: xalloc_core (everything but api/: defines no malloc, unit tests link it), xalloc (.so), xalloc_static (.a).
+# The library: xalloc_core (everything but api/: defines no malloc, unit tests link it), xalloc (.so), xalloc_static (.a),
+# xalloc_je and xalloc_compat (.so with jemalloc's names).
 
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
 # Linked last: their large arrays are hardly touched, and so the small variables of all other files share two pages.
@@ -12,7 +13,9 @@ list(APPEND XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_ON_REQUEST})
 set(XALLOC_CORE_SOURCES ${XALLOC_SOURCES})
 # Only where libc's own can be found behind it.
 set(XALLOC_SHARED_SOURCES ${PROJECT_SOURCE_DIR}/src/api/threads.cc)
-list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_SHARED_SOURCES})
+# jemalloc's names: all of them, in libraries of their own.
+set(XALLOC_JEMALLOC_SOURCES ${PROJECT_SOURCE_DIR}/src/api/jemalloc_names.cc)
+list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_SHARED_SOURCES} ${XALLOC_JEMALLOC_SOURCES})
 list(FILTER XALLOC_CORE_SOURCES EXCLUDE REGEX "/src/api/")
 
 add_library(xalloc_flags INTERFACE)
@@ -48,6 +51,7 @@ list(FILTER XALLOC_RARELY_RUN INCLUDE REGEX
   "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|address_map|chunk|default_hooks|directory|manual|manual_chunks|manual_life|manual_path|explicit|bind|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow).cc")
 list(FILTER XALLOC_RARELY_RUN EXCLUDE REGEX "/snapshot.cc")
 set_source_files_properties(${XALLOC_RARELY_RUN} PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/conf/built_in.cc PROPERTIES COMPILE_DEFINITIONS "XALLOC_MALLOC_CONF=\"${XALLOC_MALLOC_CONF}\"")
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/api/new_delete.cc PROPERTIES COMPILE_OPTIONS -fexceptions)
 
 add_library(xalloc_core STATIC ${XALLOC_CORE_SOURCES})
@@ -74,6 +78,20 @@ if(NOT XALLOC_SANITIZE)
   set_target_properties(xalloc PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1)
   target_include_directories(xalloc PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
   xalloc_link(xalloc)
+
+  # The same with jemalloc's names, twice: under a name of its own, and as what packages that link to jemalloc look for. The latter lies
+  # in a folder for LD_LIBRARY_PATH, here and where it is installed: it never takes the place of the system's.
+  add_library(xalloc_jemalloc_objects OBJECT ${XALLOC_JEMALLOC_SOURCES})
+  target_link_libraries(xalloc_jemalloc_objects PUBLIC xalloc_flags)
+  target_compile_options(xalloc_jemalloc_objects PRIVATE ${XALLOC_LIBRARY_OPTIONS})
+  foreach(name xalloc_je xalloc_compat)
+    add_library(${name} SHARED $<TARGET_OBJECTS:xalloc_objects> $<TARGET_OBJECTS:xalloc_shared_objects> $<TARGET_OBJECTS:xalloc_jemalloc_objects>)
+    target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+    xalloc_link(${name})
+  endforeach()
+  set_target_properties(xalloc_je PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1)
+  set_target_properties(xalloc_compat PROPERTIES OUTPUT_NAME jemalloc SUFFIX .so.2 NO_SONAME ON LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/compat)
+  target_link_options(xalloc_compat PRIVATE LINKER:-soname,libjemalloc.so.2)
 
   add_library(xalloc_static STATIC $<TARGET_OBJECTS:xalloc_objects>)
   set_target_properties(xalloc_static PROPERTIES OUTPUT_NAME xalloc)

@@ -13,7 +13,7 @@
 #include "os/system.h"
 #include "purge/purge.h"
 #include "stats/snapshot.h"
-#include "stats/stats.h"
+#include "stats/print.h"
 
 namespace xalloc {
 
@@ -84,7 +84,7 @@ void OnExit() {
     const FlushResult bad = arena->DrainDepots();
     if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
   }
-  if (g_options.stats_print != 0) PrintSummary();
+  if (g_options.stats_print != 0) PrintStats(g_options.stats_print_opts.text);
 }
 
 [[gnu::section(".init_array.00001"), gnu::used]] void (*const g_on_load)() = OnLoad;

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 // mallctl.cc: xmallctl, by name and by MIB, and xmalloc_stats_print; semantics after jemalloc(3). errno is not touched.
-#include <string.h>
+#include <xalloc/xalloc.h>
 
 #include "api/whole.h"
 #include "base/attributes.h"
 #include "ctl/ctl.h"
-#include "diag/message.h"
 #include "stats/print.h"
-#include "xalloc/xalloc.h"
 
 using namespace xalloc;
 
@@ -20,10 +18,6 @@ XALLOC_EXPORT int xmallctlnametomib(const char* name, size_t* mibp, size_t* mibl
 XALLOC_EXPORT int xmallctlbymib(const size_t* mib, size_t miblen, void* oldp, size_t* oldlenp, void* newp, size_t newlen) noexcept {
   return CtlByMib(mib, miblen, oldp, oldlenp, newp, newlen);
 }
-
-namespace {
-void ToMessages(void*, const char* text) { Message(text, strlen(text)); }
-}  // namespace
 
 XALLOC_EXPORT void xmalloc_stats_print(void (*cb)(void*, const char*), void* opaque, const char* opts) noexcept {
   PrintStatistics(cb != nullptr ? cb : ToMessages, opaque, opts);

@@ -14,6 +14,8 @@ extern "C" {
 [[gnu::weak, gnu::visibility("default")]] const char* xmalloc_conf = nullptr;
 // Defined where malloc is. The core alone, as unit tests and the fuzzer link it, is what a sanitizer is to look at: it never yields.
 [[gnu::weak, gnu::visibility("hidden")]] extern const char xalloc_replaces_malloc;
+// Defined in the libraries that carry jemalloc's names: their malloc_conf.
+[[gnu::weak, gnu::visibility("hidden")]] extern const char** const xalloc_second_conf;
 }
 
 namespace xalloc {
@@ -23,7 +25,7 @@ constexpr CacheFront MakeEmptyCache();
 constinit void* const g_always_empty[1] = {nullptr};  // the one slot of every bin of the empty cache: only ever read
 }  // namespace
 
-constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew, false, 0, 0, 0, 0};
+constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew, false, false, 0, 0, 0, 0};
 
 namespace {
 
@@ -54,7 +56,7 @@ void OnThreadExit(void*) { EndThread(); }
 XALLOC_COLD void StartProcess() {
   os::Guard<os::Rank::kInit> guard(g_start_lock);
   if (g_started.Acquire()) return;
-  LoadOptions(xmalloc_conf);
+  LoadOptions({xmalloc_conf, &xalloc_second_conf != nullptr ? *xalloc_second_conf : nullptr});
   g_exit_key_made = pthread_key_create(&g_exit_key, OnThreadExit) == 0;
   g_started.SetRelease(true);
 }

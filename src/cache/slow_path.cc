@@ -13,7 +13,7 @@
 
 namespace xalloc {
 
-constinit Atomic<uint64_t> g_size_mismatches{0}, g_zero_reallocs{0};
+constinit Atomic<uint64_t> g_size_mismatches{0}, g_zero_reallocs{0}, g_bytes_handed_out{0};
 
 // Threads without a cache may be at their end: the purge layer still hears of one event in kTickEvents.
 void NoteUncachedEvent() {
@@ -23,7 +23,12 @@ void NoteUncachedEvent() {
 
 namespace {
 
-bool Cacheable(unsigned cls) { return ClassSize(cls) <= static_cast<size_t>(g_options.tcache_max); }
+bool Cacheable(unsigned cls) { return ClassSize(cls) <= static_cast<size_t>(g_options.tcache_max) && CachedAtMost(cls) != 0; }
+
+// For stats_interval, and only then: what was handed out to threads.
+XALLOC_INLINE void CountBytes(size_t bytes) {
+  if (XALLOC_UNLIKELY(g_options.stats_interval > 0)) g_bytes_handed_out.AddRelaxed(bytes);
+}
 
 void Report(const FlushResult& bad) {
   if (XALLOC_UNLIKELY(bad.misuse != Misuse::kNone)) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
@@ -79,6 +84,7 @@ void* AllocateSlot(const ArenaRef& home, size_t size, unsigned cls, bool own) {
     if (!arena->AddSlab(cls)) return nullptr;
   }
   t_local.allocated += ClassSize(cls);
+  CountBytes(ClassSize(cls));
   NoteUncachedEvent();
   return Filled(p, 0, ClassSize(cls));
 }
@@ -103,6 +109,8 @@ XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
     for (void* got = nullptr; arena != nullptr;) {
       cache->lock.Acquire(os::Rank::kCache);
       got = RefillAndPop(cache, cls, arena);
+      // One more than it left in the bin, where a drain has not been at work.
+      if (got != nullptr) CountBytes((static_cast<size_t>(cache->bins[cls].top - cache->state[cls].base()) + 1) * ClassSize(cls));
       cache->lock.Release(os::Rank::kCache);
       // The kernel is asked without the lock: the purger may want to look into the cache.
       if (XALLOC_LIKELY(got != nullptr) || !arena->AddSlab(cls)) return got;
@@ -127,6 +135,7 @@ void* AllocateLargeIn(ManualArena* manual, size_t size, size_t alignment, bool z
   void* p = OrFromUnused(size, [=] { return LargeAllocate(g_extents, size, alignment, zero); });
   if (p != nullptr) t_local.allocated += LargeUsableSize(size, alignment);
   if (!zero && p != nullptr) Filled(p, 0, LargeUsableSize(size, alignment));
+  CountBytes(size);
   NoteEvent(cache, Event::kAllocated);
   return p;
 }
@@ -293,6 +302,7 @@ void* Realloc(void* p, size_t size) {
       const size_t before = block->block.usable;
       void* moved = OrFromUnused(size, [=] { return LargeResize(g_extents, block, size); });
       if (moved != nullptr) NoteResized(before, UsableSize(moved, Act::kRealloc));
+      CountBytes(size - Min(size, before));
       if (XALLOC_UNLIKELY(FillsFresh()) && moved != nullptr) Filled(moved, before, UsableSize(moved, Act::kRealloc));
       NoteEvent(OwnCache(), Event::kAllocated);
       return moved;

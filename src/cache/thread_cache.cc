@@ -16,7 +16,7 @@ constexpr unsigned kSlowRefills = 2;  // of one object each, before refills doub
 // The arrays of all threads together may come to hold this much; no thread is held below kLeastBudget.
 constexpr size_t kGlobalBudget = size_t{32} << 20, kLeastBudget = size_t{256} << 10;
 
-unsigned MaxCapacity(unsigned cls) { return ShapeOf(cls).batch * 2u - 1; }
+unsigned MaxCapacity(unsigned cls) { return Min(ShapeOf(cls).batch * 2u - 1, CachedAtMost(cls)); }
 unsigned SlotsOfLevel(unsigned capacity) {
   unsigned level = 0;
   while (kLevels[level] <= capacity) ++level;
@@ -85,6 +85,17 @@ FlushResult FlushBottom(ThreadCache* cache, unsigned cls, unsigned n, bool check
 
 }  // namespace
 
+// The later of two ranges that overlap counts.
+XALLOC_COLD unsigned CachedAtMostByRanges(unsigned cls) {
+  unsigned most = ~0u;
+  for (const CachedRange* range = g_options.cached_ranges; range->high != 0; ++range) {
+    const bool below = cls < SizeToClass(Min<size_t>(Max<size_t>(range->low, 1), kMaxSmall));
+    const bool above = cls > SizeToClass(Min<size_t>(range->high, kMaxSmall));
+    if (!below && !above && range->low <= kMaxSmall) most = static_cast<unsigned>(Min<size_t>(range->most, ~0u));
+  }
+  return most;
+}
+
 void* RefillAndPop(ThreadCache* cache, unsigned cls, Arena* arena) {
   BinState& s = cache->state[cls];
   CacheBin& bin = cache->bins[cls];
@@ -96,7 +107,8 @@ void* RefillAndPop(ThreadCache* cache, unsigned cls, Arena* arena) {
   const unsigned batch = ShapeOf(cls).batch;
   // One more than the bin has room for: it is handed out.
   void* few[kInlineSlots];
-  const unsigned wanted = Min<unsigned>(Max<unsigned>(s.fill, ObjectsInLines(cls)), Min<unsigned>(Max<unsigned>(s.capacity, kInlineSlots), batch));
+  const unsigned room = s.capacity < kInlineSlots ? s.capacity + 1u : s.capacity;
+  const unsigned wanted = Min<unsigned>(Max<unsigned>(s.fill, ObjectsInLines(cls)), Min(room, batch));
   void** out = wanted <= s.capacity ? s.array + 1 : few;
   const unsigned got = arena->Refill(cls, out, wanted);
   if (got == 0) return nullptr;

@@ -84,6 +84,7 @@ struct ThreadLocal {
   CacheFront* front;
   ThreadState state;
   bool counted;  // by CountThread, not yet taken off again
+  bool printing;  // statistics (stats/interval.cc): what that allocates brings no more of them
   // Bytes moved to and from this thread, and the most that their difference has been since the thread asked: see thread_stats.h.
   uint64_t allocated, deallocated;
   uint64_t peak, peak_base;
@@ -108,6 +109,10 @@ FlushResult ShrinkUnused(ThreadCache* cache);
 // Empties every bin; `check` sends all of it past the depots, so that each object is checked.
 FlushResult FlushAll(ThreadCache* cache, bool check);
 constexpr uint32_t kTickEvents = 64;
+
+// What tcache_ncached_max allows of a class; 0: none are cached.
+unsigned CachedAtMostByRanges(unsigned cls);
+XALLOC_INLINE unsigned CachedAtMost(unsigned cls) { return XALLOC_LIKELY(g_options.cached_ranges[0].high == 0) ? ~0u : CachedAtMostByRanges(cls); }
 
 void ValidateCache(ThreadCache* cache);
 

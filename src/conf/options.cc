@@ -17,40 +17,71 @@ constinit Options g_options;
 
 namespace {
 
-enum class Unit { kNone, kCount, kBytes, kMs };
-
 struct Row {
   const char* name;
-  int64_t Options::*field;
+  int64_t Options::*number;   // one of the two is null
+  OptionText Options::*text;
   int64_t low, high;
-  Unit unit;
+  OptionUnit unit;
   const char* words;
+
+  constexpr Row(const char* n, int64_t Options::*field, int64_t lo, int64_t hi, OptionUnit u, const char* w)
+      : name(n), number(field), text(nullptr), low(lo), high(hi), unit(u), words(w) {}
+  constexpr Row(const char* n, OptionText Options::*field, int64_t lo, int64_t hi, OptionUnit u, const char* w)
+      : name(n), number(nullptr), text(field), low(lo), high(hi), unit(u), words(w) {}
 };
 
 constexpr Row kRows[] = {
-#define XALLOC_OPTION_ROW(name, def, lo, hi, unit, words, help) {#name, &Options::name, lo, hi, Unit::unit, words},
+#define XALLOC_OPTION_ROW(name, def, lo, hi, unit, words, help) {#name, &Options::name, lo, hi, OptionUnit::unit, words},
     XALLOC_OPTIONS(XALLOC_OPTION_ROW)
 #undef XALLOC_OPTION_ROW
 };
 constexpr size_t kRowCount = sizeof kRows / sizeof kRows[0];
 
 // Keys that jemalloc has and xalloc has no use for: existing MALLOC_CONF lines keep working. confirm_conf names those that were given.
-constexpr const char* kNoEffect[] = {
-    "retain", "lg_tcache_max", "dss",
-    "cache_oblivious", "disable_large_size_classes", "experimental_infallible_new", "lg_extent_max_active_fit", "lg_tcache_nslots_mul",
-    "mutex_max_spin", "slab_sizes", "tcache_gc_delay_bytes", "tcache_gc_incr_bytes", "tcache_ncached_max", "tcache_nslots_large",
-    "tcache_nslots_small_max", "tcache_nslots_small_min", "trust_madvise", "utrace", "hpa", "debug_double_free_max_scan"};
+struct Ignored {
+  const char* name;
+  const char* why;
+};
+constexpr Ignored kNoEffect[] = {
+    {"retain", ": address space is always kept"},
+#define XALLOC_IGNORED(name) {#name, ""},
+#define XALLOC_PROFILING(name) {#name, ": heap profiling is not built yet"},
+    XALLOC_IGNORED(dss) XALLOC_IGNORED(narenas_ratio) XALLOC_IGNORED(bin_shards) XALLOC_IGNORED(cache_oblivious)
+    XALLOC_IGNORED(disable_large_size_classes) XALLOC_IGNORED(experimental_infallible_new) XALLOC_IGNORED(lg_extent_max_active_fit)
+    XALLOC_IGNORED(lg_tcache_nslots_mul) XALLOC_IGNORED(lg_tcache_flush_small_div) XALLOC_IGNORED(lg_tcache_flush_large_div)
+    XALLOC_IGNORED(mutex_max_spin) XALLOC_IGNORED(slab_sizes) XALLOC_IGNORED(tcache_gc_delay_bytes) XALLOC_IGNORED(tcache_gc_incr_bytes)
+    XALLOC_IGNORED(tcache_nslots_large) XALLOC_IGNORED(tcache_nslots_small_max) XALLOC_IGNORED(tcache_nslots_small_min)
+    XALLOC_IGNORED(trust_madvise) XALLOC_IGNORED(utrace) XALLOC_IGNORED(debug_double_free_max_scan) XALLOC_IGNORED(san_guard_small)
+    XALLOC_IGNORED(san_guard_large) XALLOC_IGNORED(lg_san_uaf_align) XALLOC_IGNORED(process_madvise_max_batch)
+    XALLOC_IGNORED(hpa) XALLOC_IGNORED(hpa_slab_max_alloc) XALLOC_IGNORED(hpa_hugification_threshold)
+    XALLOC_IGNORED(hpa_hugification_threshold_ratio) XALLOC_IGNORED(hpa_hugify_delay_ms) XALLOC_IGNORED(hpa_min_purge_interval_ms)
+    XALLOC_IGNORED(hpa_dirty_mult) XALLOC_IGNORED(hpa_sec_nshards) XALLOC_IGNORED(hpa_sec_max_alloc) XALLOC_IGNORED(hpa_sec_max_bytes)
+    XALLOC_IGNORED(hpa_sec_bytes_after_flush) XALLOC_IGNORED(hpa_sec_batch_fill_extra)
+    // `prof:true` and `prof_leak:true`, without which these have none in jemalloc either, are refused: see AsksForProfiling.
+    XALLOC_PROFILING(prof) XALLOC_PROFILING(prof_leak) XALLOC_PROFILING(prof_leak_error) XALLOC_PROFILING(prof_active)
+    XALLOC_PROFILING(prof_thread_active_init) XALLOC_PROFILING(lg_prof_sample) XALLOC_PROFILING(prof_prefix) XALLOC_PROFILING(prof_final)
+    XALLOC_PROFILING(prof_gdump) XALLOC_PROFILING(prof_accum) XALLOC_PROFILING(lg_prof_interval) XALLOC_PROFILING(prof_bt_max)
+    XALLOC_PROFILING(prof_log) XALLOC_PROFILING(prof_stats) XALLOC_PROFILING(prof_sys_thread_name) XALLOC_PROFILING(prof_time_resolution)
+    XALLOC_PROFILING(prof_recent_alloc_max) XALLOC_PROFILING(prof_pid_namespace)
+#undef XALLOC_IGNORED
+#undef XALLOC_PROFILING
+};
+constexpr size_t kNoEffectCount = sizeof kNoEffect / sizeof kNoEffect[0];
 
 Source g_sources[kRowCount] = {};  // of g_options, for confirm_conf
-constinit uint64_t g_ignored = 0;  // bit per row of kNoEffect that was given
-static_assert(sizeof kNoEffect / sizeof kNoEffect[0] <= 64);
+bool g_ignored[kNoEffectCount] = {};   // which of kNoEffect were given
 
 constexpr const char* NameOf(Source source) {
   switch (source) {
     case Source::kDefault:
       return "default";
+    case Source::kBuiltIn:
+      return "built-in";
     case Source::kProgram:
       return "xmalloc_conf";
+    case Source::kProgramJemalloc:
+      return "malloc_conf";
     case Source::kMallocConf:
       return "MALLOC_CONF";
     case Source::kXallocConf:
@@ -65,24 +96,76 @@ void Say(LineBuffer<N>& line) {
   Message(line.data(), line.size());
 }
 
-bool ParseValue(const Row& row, Span s, int64_t& out) {
+bool ParseNumberOrWord(const Row& row, Span s, int64_t& out) {
   const auto is_word = [&](Span word, int64_t value) {
     out = value;
     return word.length == s.length && memcmp(word.text, s.text, s.length) == 0;
   };
   if (ForEachWord(row.words, is_word)) return true;
-  return row.unit != Unit::kNone && ParseNumber(s, row.unit == Unit::kBytes, out) && out >= row.low && out <= row.high;
+  return row.unit != OptionUnit::kNone && ParseNumber(s, row.unit == OptionUnit::kBytes, out) && out >= row.low && out <= row.high;
+}
+
+bool ParseText(const Row& row, Span s, OptionText& out) {
+  if (s.length > static_cast<size_t>(row.high)) return false;
+  for (size_t i = 0; i < s.length; ++i) {
+    if (s.text[i] == '\0' || strchr(row.words, s.text[i]) == nullptr) return false;
+  }
+  out = "";
+  memcpy(out.text, s.text, s.length);
+  return true;
+}
+
+// "low-high:n|low-high:n"; nothing changes if that is not what it is.
+bool ParseRanges(Span s, CachedRange (&out)[kMostCachedRanges + 1]) {
+  CachedRange ranges[kMostCachedRanges + 1] = {};
+  unsigned n = 0;
+  while (s.length != 0) {
+    const Span part = TakeUntil(s, '|');
+    int64_t low, high, most;
+    Span rest = part;
+    const Span first = TakeUntil(rest, '-'), second = TakeUntil(rest, ':');
+    if (n == kMostCachedRanges || !ParseNumber(first, true, low) || !ParseNumber(second, true, high) || !ParseNumber(rest, false, most)) return false;
+    if (low < 0 || high < Max<int64_t>(low, 1) || most < 0) return false;
+    ranges[n++] = {static_cast<uint64_t>(low), static_cast<uint64_t>(high), static_cast<uint64_t>(most)};
+  }
+  memcpy(out, ranges, sizeof ranges);
+  return true;
+}
+
+// Two keys set one thing: whichever comes later counts, and confirm_conf shows it.
+void SettleTcacheMax(const Row& row, Options& options) {
+  if (row.number == &Options::lg_tcache_max && options.lg_tcache_max >= 0) options.tcache_max = int64_t{1} << options.lg_tcache_max;
+  if (row.number == &Options::tcache_max) options.lg_tcache_max = -1;
+  options.tcache_max = Min(options.tcache_max, kMostTcacheMax);
+}
+
+bool ParseValue(const Row& row, Span s, Options& options) {
+  if (row.unit == OptionUnit::kRanges && !ParseRanges(s, options.cached_ranges)) return false;
+  if (row.text != nullptr) return ParseText(row, s, options.*row.text);
+  int64_t value = 0;
+  if (!ParseNumberOrWord(row, s, value)) return false;
+  options.*row.number = value;
+  SettleTcacheMax(row, options);
+  return true;
 }
 
 template <size_t N>
 void AppendAllowed(LineBuffer<N>& line, const Row& row) {
+  if (row.unit == OptionUnit::kRanges) {
+    line << "low-high:n|low-high:n with at most " << uint64_t{kMostCachedRanges} << " ranges";
+    return;
+  }
+  if (row.unit == OptionUnit::kLetters) {
+    line << "at most " << row.high << " of the letters " << row.words;
+    return;
+  }
   const char* between = "";
   ForEachWord(row.words, [&](Span word, int64_t) {
     (line << between).Append(word.text, word.length);
     between = ", ";
     return false;
   });
-  if (row.unit == Unit::kNone) return;
+  if (row.unit == OptionUnit::kNone) return;
   static constexpr const char* kUnits[] = {"", "a number", "bytes, with K, M or G", "milliseconds"};
   line << between << kUnits[static_cast<unsigned>(row.unit)] << ", " << row.low << " to " << row.high;
 }
@@ -117,13 +200,31 @@ XALLOC_COLD void Complain(Span pair, Span key, const Row* row) {
   Say(line);
 }
 
+XALLOC_COLD void ComplainOfProfiling(Span pair) {
+  LineBuffer<200> line;
+  line << "xalloc: option ";
+  line.Append(pair.text, pair.length) << " asks for heap profiling, which is not built yet, skipped; see docs/errors.md#option";
+  Say(line);
+}
+
 bool IsWithoutEffect(Span key) {
-  for (size_t i = 0; i < sizeof kNoEffect / sizeof kNoEffect[0]; ++i) {
-    if (!key.Is(kNoEffect[i])) continue;
-    g_ignored |= uint64_t{1} << i;
+  for (size_t i = 0; i < kNoEffectCount; ++i) {
+    if (!key.Is(kNoEffect[i].name)) continue;
+    g_ignored[i] = true;
     return true;
   }
   return false;
+}
+
+// The two keys that switch heap profiling on: nothing must look as if it were on.
+bool AsksForProfiling(Span pair) { return pair.Is("prof:true") || pair.Is("prof_leak:true"); }
+
+void RememberSource(const Row& row, Source source) {
+  g_sources[&row - kRows] = source;
+  if (row.number != &Options::lg_tcache_max) return;
+  for (const Row& other : kRows) {
+    if (other.number == &Options::tcache_max) g_sources[&other - kRows] = source;
+  }
 }
 
 // Of one source: whoever hands over a text of another kind altogether learns that once.
@@ -135,23 +236,31 @@ bool ParsePair(Span pair, Options& options, Source source, bool loud) {
   const Span key = {pair.text, colon == nullptr ? pair.length : static_cast<size_t>(colon - pair.text)};
   for (const Row& row : kRows) {
     if (!key.Is(row.name)) continue;
-    int64_t value = 0;
-    if (colon != nullptr && ParseValue(row, {colon + 1, pair.length - key.length - 1}, value)) {
-      options.*row.field = value;
-      if (&options == &g_options) g_sources[&row - kRows] = source;
+    if (colon != nullptr && ParseValue(row, {colon + 1, pair.length - key.length - 1}, options)) {
+      if (&options == &g_options) RememberSource(row, source);
       return true;
     }
     if (loud) Complain(pair, key, &row);
     return false;
   }
-  if (colon != nullptr && IsWithoutEffect(key)) return true;
-  if (loud) Complain(pair, key, nullptr);
+  const bool profiling = AsksForProfiling(pair);
+  if (colon != nullptr && !profiling && IsWithoutEffect(key)) return true;
+  if (loud && profiling) {
+    ComplainOfProfiling(pair);
+  } else if (loud) {
+    Complain(pair, key, nullptr);
+  }
   return false;
 }
 
 // True if the value has a word.
 template <size_t N>
-bool AppendValue(LineBuffer<N>& line, const Row& row, int64_t value) {
+bool AppendValue(LineBuffer<N>& line, const Row& row, const Options& options) {
+  if (row.text != nullptr) {
+    line << (options.*row.text).text;
+    return true;
+  }
+  const int64_t value = options.*row.number;
   const bool named = ForEachWord(row.words, [&](Span word, int64_t of) {
     if (of == value) line.Append(word.text, word.length);
     return of == value;
@@ -162,16 +271,16 @@ bool AppendValue(LineBuffer<N>& line, const Row& row, int64_t value) {
 
 void Confirm(const Options& options) {
   for (const Row& row : kRows) {
-    LineBuffer<200> line;
+    LineBuffer<250> line;
     line << "xalloc: option " << row.name << ':';
-    AppendValue(line, row, options.*row.field);
+    AppendValue(line, row, options);
     line << " (" << NameOf(g_sources[&row - kRows]) << ')';
     Say(line);
   }
-  for (size_t i = 0; i < sizeof kNoEffect / sizeof kNoEffect[0]; ++i) {
-    if ((g_ignored >> i & 1) == 0) continue;
+  for (size_t i = 0; i < kNoEffectCount; ++i) {
+    if (!g_ignored[i]) continue;
     LineBuffer<200> line;
-    line << "xalloc: option " << kNoEffect[i] << " is accepted and has no effect here";
+    line << "xalloc: option " << kNoEffect[i].name << " is accepted and has no effect here" << kNoEffect[i].why;
     Say(line);
   }
 }
@@ -196,14 +305,16 @@ size_t ParseOptions(const char* text, Options& options, Source source) {
 void ForEachOption(void (*fn)(void*, const char*, const char*, bool), void* context) {
   for (const Row& row : kRows) {
     LineBuffer<64> text;
-    const bool named = AppendValue(text, row, g_options.*row.field);
+    const bool named = AppendValue(text, row, g_options);
     const bool yes_no = Span{text.data(), text.size()}.Is("true") || Span{text.data(), text.size()}.Is("false");
     fn(context, row.name, text.data(), named && !yes_no);
   }
 }
 
-XALLOC_COLD void LoadOptions(const char* program_conf) {
-  size_t refused = ParseOptions(program_conf, g_options, Source::kProgram);
+XALLOC_COLD void LoadOptions(const ProgramConf& program) {
+  size_t refused = ParseOptions(g_built_in_conf, g_options, Source::kBuiltIn);
+  refused += ParseOptions(program.xmalloc_conf, g_options, Source::kProgram);
+  refused += ParseOptions(program.malloc_conf, g_options, Source::kProgramJemalloc);
   refused += ParseOptions(os::Environment("MALLOC_CONF"), g_options, Source::kMallocConf);
   refused += ParseOptions(os::Environment("XALLOC_CONF"), g_options, Source::kXallocConf);
   if (g_options.confirm_conf != 0) Confirm(g_options);

@@ -40,6 +40,16 @@ inline bool ParseNumber(Span s, bool units, int64_t& out) {
   return i == s.length;
 }
 
+// What lies before the first `end`, which `s` then begins behind; all of it if there is none.
+inline Span TakeUntil(Span& s, char end) {
+  const auto* at = static_cast<const char*>(s.length != 0 ? memchr(s.text, end, s.length) : nullptr);
+  const size_t n = at != nullptr ? static_cast<size_t>(at - s.text) : s.length;
+  const Span taken = {s.text, n};
+  const size_t skip = at != nullptr ? n + 1 : n;
+  s = {s.text + skip, s.length - skip};
+  return taken;
+}
+
 // Calls fn(word, value) for each of "word=value|word=value"; stops when fn says true, and says so.
 template <class Fn>
 bool ForEachWord(const char* words, Fn fn) {

@@ -44,11 +44,10 @@ constexpr bool StartsWith(const char* s, const char* with) {
   return true;
 }
 constexpr bool Same(const char* a, const char* b) { return StartsWith(a, b) && StartsWith(b, a); }
-enum class OptionUnit { kNone, kCount, kBytes, kMs };
 constexpr CtlType TypeOfOption(const char* name, int64_t low, OptionUnit unit, const char* words) {
   if (StartsWith(words, "false=0|true=1")) return CtlType::B;
-  if (unit == OptionUnit::kNone) return CtlType::T;
-  if (low < 0 || unit == OptionUnit::kMs) return CtlType::S;
+  if (unit == OptionUnit::kNone || unit == OptionUnit::kLetters || unit == OptionUnit::kRanges) return CtlType::T;
+  if (low < 0 || unit == OptionUnit::kMs || StartsWith(words, "unset=-1") || StartsWith(words, "off=0|cgroup=-1")) return CtlType::S;
   return Same(name, "narenas") ? CtlType::U : CtlType::Z;
 }
 constexpr CtlType kOptionTypes[] = {
@@ -225,7 +224,7 @@ int Value(unsigned row, Request& request) {
     case From::kLextent:
       return ReadArenaWord(source, request);
     case From::kOption:
-      request.out = OptionValue(source.at);
+      request.out = ValueOfOption(source.at);
       return 0;
     case From::kCall:
       break;
@@ -247,13 +246,10 @@ size_t SizeOf(CtlType type) {
   }
 }
 
-// arenas.create and arenas.lookup read a number and write a pointer.
-bool WritesPointer(unsigned row) { return strcmp(NameOf(row), "arenas.create") == 0 || strcmp(NameOf(row), "arenas.lookup") == 0; }
-
 int CheckWrite(unsigned row, const void* fresh, size_t fresh_length) {
   if (fresh == nullptr && fresh_length == 0) return 0;
   if ((static_cast<unsigned>(kTable.rows[row].access) & static_cast<unsigned>(CtlAccess::W)) == 0) return EPERM;
-  const size_t wanted = WritesPointer(row) ? sizeof(void*) : SizeOf(kTable.rows[row].type);
+  const size_t wanted = kTable.rows[row].access == CtlAccess::RP ? sizeof(void*) : SizeOf(kTable.rows[row].type);
   return fresh == nullptr || fresh_length != wanted ? EINVAL : 0;
 }
 

@@ -2,6 +2,7 @@
 // leaves.cc: what the leaves do that are more than a word of a snapshot.
 #include <errno.h>
 #include <string.h>
+#include <xalloc/xalloc.h>
 
 #include "arena/manual.h"
 #include "cache/explicit.h"
@@ -14,7 +15,6 @@
 #include "purge/purger.h"
 #include "stats/snapshot.h"
 #include "stats/version.h"
-#include "xalloc/xalloc.h"
 
 namespace xalloc {
 namespace {
@@ -25,7 +25,7 @@ int Version(Request& r) { return r.SetPointer(kVersion), 0; }
 int True(Request& r) { return r.out = 1, 0; }
 int False(Request& r) { return r.out = 0, 0; }
 int IsDebug(Request& r) { return r.out = XALLOC_DEBUG, 0; }
-int BuiltInConf(Request& r) { return r.SetPointer(""), 0; }
+int BuiltInConf(Request& r) { return r.SetPointer(g_built_in_conf), 0; }
 
 int Epoch(Request& r) {
   if (r.writing && !RefreshSnapshot()) return EAGAIN;
@@ -267,25 +267,28 @@ const char* WordOf(const char* words, size_t bytes, int64_t value) {
 }
 
 // `auto` is told as what it comes to now.
+const OptionText& PresentEffect(OptionText Options::*option) { return g_options.*option; }
 int64_t PresentEffect(int64_t Options::*option) {
   if (option == &Options::narenas && g_options.narenas == 0) return Max(g_arenas.count(), 1u);
   if (option == &Options::background_thread) return CountsOfPurger().running ? 1 : 0;
   return g_options.*option;
 }
 
-enum class Unit { kNone, kCount, kBytes, kMs };
+uint64_t Told(int64_t value, bool word, const char* words, size_t bytes) {
+  return word ? reinterpret_cast<uintptr_t>(WordOf(words, bytes, value)) : static_cast<uint64_t>(value);
+}
+uint64_t Told(const OptionText& value, bool, const char*, size_t) { return reinterpret_cast<uintptr_t>(value.text); }
 constexpr bool IsYesNo(const char* words) { return words[0] == 'f' && words[8] == 't'; }  // false=0|true=1...
 
 }  // namespace
 
-uint64_t OptionValue(unsigned option) {
+uint64_t ValueOfOption(unsigned option) {
   unsigned k = 0;
 #define XALLOC_OPTION_VALUE(name, def, lo, hi, unit, words, help)                                                                     \
-  if (option == k++) {                                                                                                              \
-    static constexpr auto kWords = Terminated(words);                                                                               \
-    const int64_t value = PresentEffect(&Options::name);                                                                            \
-    const bool word = Unit::unit == Unit::kNone && !IsYesNo(words);                                                                 \
-    return word ? reinterpret_cast<uintptr_t>(WordOf(kWords.text, sizeof words, value)) : static_cast<uint64_t>(value);             \
+  if (option == k++) {                                                                  \
+    static constexpr auto kWords = Terminated(words);                                   \
+    const bool word = OptionUnit::unit == OptionUnit::kNone && !IsYesNo(words);                     \
+    return Told(PresentEffect(&Options::name), word, kWords.text, sizeof words);        \
   }
   XALLOC_OPTIONS(XALLOC_OPTION_VALUE)
 #undef XALLOC_OPTION_VALUE

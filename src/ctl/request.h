@@ -25,6 +25,6 @@ struct Request {
 // Calls the function of a row whose source is Call(...). 0 or an error.
 int CallLeaf(unsigned row, Request& request);
 // The value of an option, as its present effect.
-uint64_t OptionValue(unsigned option);
+uint64_t ValueOfOption(unsigned option);
 
 }  // namespace xalloc

@@ -7,7 +7,7 @@
 //   Option(name)                                             a row of the option table
 //   Call(function)                                           a function of leaves.cc
 // Types are jemalloc's: B bool, U unsigned, W uint32_t, Z size_t, Q uint64_t, S ssize_t, T const char*, P pointer, V none.
-// Access: R, W, RW; V leaves do something: by any access that carries no value.
+// Access: R, W, RW, RP (reads its type, writes a pointer); V leaves do something: by any access that carries no value.
 #pragma once
 
 #include "conf/options.h"
@@ -73,8 +73,8 @@
   X("arenas.bin.#.slab_size", Z, R, Call(BinSlabSize))                             \
   X("arenas.bin.#.nshards", W, R, Call(BinNshards))                                \
   X("arenas.lextent.#.size", Z, R, Call(LextentBytes))                             \
-  X("arenas.create", U, RW, Call(ArenasCreate))                                    \
-  X("arenas.lookup", U, RW, Call(ArenasLookup))                                    \
+  X("arenas.create", U, RP, Call(ArenasCreate))                                    \
+  X("arenas.lookup", U, RP, Call(ArenasLookup))                                    \
   X("stats.allocated", Z, R, Total(allocated))                                     \
   X("stats.active", Z, R, Total(active))                                           \
   X("stats.metadata", Z, R, Total(metadata))                                       \

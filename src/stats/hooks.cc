@@ -3,9 +3,17 @@
 
 #include "purge/purge.h"
 #include "purge/purger.h"
+#include "stats/interval.h"
 
 namespace xalloc {
 
-constinit const Hooks g_hooks = {PurgeTick, PurgerLosesCompany};
+namespace {
+void Tick(Event event) {
+  PurgeTick(event);
+  StatsTick(event);
+}
+}  // namespace
+
+constinit const Hooks g_hooks = {Tick, PurgerLosesCompany};
 
 }  // namespace xalloc

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "stats/print.h"
 
+#include <string.h>
+
+#include "diag/message.h"
 #include "stats/snapshot.h"
 
 namespace xalloc {
@@ -53,6 +56,13 @@ void PrintStatistics(WriteText write, void* opaque, const char* letters) {
   if (parts.metrics) return PrintMetrics(out);
   if (parts.json) return PrintJson(out, parts);
   PrintText(out, parts);
+}
+
+void ToMessages(void*, const char* text) { Message(text, strlen(text)); }
+
+void PrintStats(const char* letters) {
+  if (*letters == '\0') return PrintSummary();
+  PrintStatistics(ToMessages, nullptr, letters);
 }
 
 }  // namespace xalloc

@@ -15,6 +15,10 @@ struct Parts {
 Parts PartsOf(const char* letters);
 
 void PrintStatistics(WriteText write, void* opaque, const char* letters);
+// To where the library's own lines go.
+void ToMessages(void*, const char* text);
+// What stats_print and stats_interval write: the summary if `letters` is empty, else the statistics. May run inside of malloc and free.
+void PrintStats(const char* letters);
 void PrintText(Emitter& out, const Parts& parts);
 void PrintJson(Emitter& out, const Parts& parts);
 void PrintMetrics(Emitter& out);

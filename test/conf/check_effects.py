@@ -51,6 +51,16 @@ for conf in ("tcache:false", "thread_stats:exact", "junk:true", "zero:true", "tc
 expect("tcache_max:1024: 4 KiB are not cached", number("tcache_max:1024", MOVED, "pairs", "4096") >= 10000)
 expect("tcache_max:1024: 64 bytes are", number("tcache_max:1024", MOVED, "pairs", "64") < 1000)
 
+expect("lg_tcache_max:10: 4 KiB are not cached", number("lg_tcache_max:10", MOVED, "pairs", "4096") >= 10000)
+expect("lg_tcache_max:10: 64 bytes are", number("lg_tcache_max:10", MOVED, "pairs", "64") < 1000)
+expect("lg_tcache_max:16 is all there is", number("lg_tcache_max:16", MOVED, "pairs", "32768") < 1000)
+CAPPED = "tcache_ncached_max:1-64:2|1K-4K:0"
+expect("no caps: 64 blocks fit", number("", MOVED, "stacks", "64") < 3000)
+expect("tcache_ncached_max: not so with a cap of 2", number(CAPPED, MOVED, "stacks", "64") >= 500 * 60)
+expect("tcache_ncached_max: of other sizes", number(CAPPED, MOVED, "stacks", "100") < 3000)
+expect("tcache_ncached_max: none of 2 KiB", number(CAPPED, MOVED, "pairs", "2048") >= 10000)
+expect("tcache_ncached_max: of 8 KiB", number(CAPPED, MOVED, "pairs", "8192") < 1000)
+
 # Filling.
 expect("zero", output("zero:true", "fill") == "zero " * 8 + "grown zero")
 expect("junk", output("junk:true", "fill") == "a5 " * 8 + "grown a5")
@@ -107,6 +117,10 @@ else:
     seen.update(("thp", "metadata_thp"))
 expect("oversize_threshold", output("oversize_threshold:2M", "mapped") == "mapped" and output("", "mapped") == "heap")
 
+LARGE = str(40 << 20)
+expect("oversize_threshold:0", output("oversize_threshold:0", "mapped", LARGE) == "heap" and output("oversize_threshold:off", "mapped", LARGE) == "heap"
+       and output("", "mapped", LARGE) == "mapped")
+
 # Failure.
 expect("out of memory", output("", "huge") == "null")
 aborts("xmalloc:true", r"^xalloc: out of memory for 1152921504606846976 bytes, and xmalloc:true is set, see docs/errors.md#out-of-memory$", "huge")
@@ -125,11 +139,33 @@ aborts("harden:full", r"^xalloc: sized free of 0x[0-9a-f]+ with size 640 \(64 by
 status, _, err = run("confirm_conf:true,narenas:2,utrace:true", "pairs", XALLOC_CONF="junk:free")
 expect(f"confirm_conf: {err}", "xalloc: option narenas:2 (MALLOC_CONF)" in err and "xalloc: option junk:free (XALLOC_CONF)" in err
        and "xalloc: option tcache:true (default)" in err and "xalloc: option utrace is accepted and has no effect here" in err)
+_, _, err = run("confirm_conf:true,tcache_ncached_max:1-2:3,lg_tcache_max:12,retain:false,prof:false", "pairs")
+for line in ("tcache_ncached_max:1-2:3 (MALLOC_CONF)", "lg_tcache_max:12 (MALLOC_CONF)", "tcache_max:4096 (MALLOC_CONF)", "stats_print_opts: (default)",
+             "retain is accepted and has no effect here: address space is always kept", "prof is accepted and has no effect here: heap profiling is not built yet"):
+    expect(f"confirm_conf, {line}: {err}", f"xalloc: option {line}\n" in err + "\n")
 status, _, err = run("narena:2", "pairs")
 expect("an unknown key is a warning", status == 0 and "(did you mean narenas?)" in err)
 for conf in ("abort_conf:true,narena:2", "abort:true,narenas:many"):
     aborts(conf, "^xalloc: option narena", "pairs")
+SUMMARY = re.compile("^xalloc: served this program", re.M)
+plain = run("stats_print:true", "pairs")[2]
+expect("stats_print_opts", run("stats_print:true,stats_print_opts:J", "pairs")[2].split("\n")[0] != plain.split("\n")[0])
+expect("stats_print_opts alone", run("stats_print_opts:J", "pairs")[2] == "")
+for conf, low, high in (("stats_interval:16M", 4, 9), ("stats_interval:64M", 1, 2), ("stats_interval:off", 0, 0), ("stats_interval:0", 0, 0), ("", 0, 0)):
+    printed = len(SUMMARY.findall(run(conf, "strand")[2]))
+    expect(f"{conf}: {printed} times for 128 MB", low <= printed <= high)
+expect("stats_interval, small blocks", len(SUMMARY.findall(run("stats_interval:4M", "advised")[2])) >= 10)
+expect("stats_interval, without caches", len(SUMMARY.findall(run("stats_interval:100K,tcache:false", "pairs")[2])) in (5, 6, 7))
+first = run("stats_interval:16M,stats_interval_opts:J", "strand")[2].split("\n")[0]
+expect(f"stats_interval_opts: {first}", first and not SUMMARY.match(first))
 expect("stats_print", re.match("^xalloc: served this program", run("stats_print:true", "pairs")[2]) and run("", "pairs")[2] == "")
+
+# The lines that docs/tuning.md offers.
+with open(os.path.join(os.path.dirname(table), "../../docs/tuning.md"), encoding="utf-8") as file:
+    ready = re.findall(r"\| `(\w+:[^`]*)` \|$", file.read(), re.M)
+expect(f"{len(ready)} ready lines", len(ready) >= 6)
+for conf in ready:
+    expect(f"a ready line: {conf}", run(conf, "pairs") == (0, "", ""))
 
 with open(table, encoding="utf-8") as file:
     options = set(re.findall(r"X\((\w+), ", file.read()))

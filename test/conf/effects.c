@@ -19,6 +19,15 @@ static void pairs(size_t size) {
   }
 }
 
+/* One slot of each kind comes and goes, `n` at a time: how deep the cache of a thread is shows in the refills. */
+static void stacks(size_t size) {
+  static void *held[64];
+  for (int round = 0; round < 500; ++round) {
+    for (int i = 0; i < 64; ++i) held[i] = malloc(size);
+    for (int i = 0; i < 64; ++i) free(held[i]);
+  }
+}
+
 static int all_are(const unsigned char *p, size_t n, int value) {
   for (size_t i = 0; i < n; ++i) {
     if (p[i] != value) return 0;
@@ -144,6 +153,7 @@ static void advised(void) {
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (strcmp(what, "pairs") == 0) pairs(argc > 2 ? strtoul(argv[2], NULL, 10) : 64);
+  if (strcmp(what, "stacks") == 0) stacks(argc > 2 ? strtoul(argv[2], NULL, 10) : 64);
   if (strcmp(what, "fill") == 0) fill();
   if (strcmp(what, "freed") == 0) freed();
   if (strcmp(what, "arenas") == 0) arenas();
@@ -155,8 +165,9 @@ int main(int argc, char **argv) {
   if (strcmp(what, "huge") == 0) printf("%s\n", malloc((size_t)1 << 60) == NULL ? "null" : "block");
   if (strcmp(what, "zero_realloc") == 0) printf("%s\n", realloc(malloc(10), 0) == NULL ? "null" : "block");
   if (strcmp(what, "mapped") == 0) {
-    void *volatile p = malloc(3 << 20);
-    printf("%s\n", p != NULL && mallinfo2().hblkhd >= (size_t)3 << 20 ? "mapped" : "heap");
+    const size_t size = argc > 2 ? strtoul(argv[2], NULL, 10) : (size_t)3 << 20;
+    void *volatile p = malloc(size);
+    printf("%s\n", p != NULL && mallinfo2().hblkhd >= size ? "mapped" : "heap");
   }
   if (strcmp(what, "double") == 0) {
     void *volatile p = malloc(64), *volatile q = malloc(64);

@@ -27,7 +27,7 @@ if len(rows) < 10:
     wrong.append("the option table was not understood")
 options = (top / "docs/options.md").read_text()
 for name, default, meaning in rows:
-    if f"| `{name}` |" not in options or meaning not in options:
+    if f"| `{name}` |" not in options or meaning.replace("|", "\\|") not in options:
         wrong.append(f"docs/options.md: {name} ({meaning}) is missing or says something else")
 if len(re.findall(r"^\| `", options, re.M)) != len(rows):
     wrong.append("docs/options.md: another number of options than the table has")

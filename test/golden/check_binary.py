@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The library as the dynamic loader sees it: exported and undefined symbols as listed, libc as the only dependency, a small TLS
-segment (or dlopen fails), the SONAME. `--update` as third argument rewrites the list of exports."""
+"""check_binary.py <library> <SONAME> <folder> [--jemalloc | --update]: the library as the dynamic loader sees it: exported and undefined
+symbols as listed, libc as the only dependency, a small TLS segment (or dlopen fails), the SONAME. --jemalloc: with all of jemalloc's names
+and nothing else beside; without, none of them. --update rewrites the list of exports."""
 import pathlib
 import re
 import subprocess
 import sys
 
-library, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+library, soname, folder, how = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4:]
 problems = []
 
 
@@ -27,9 +28,11 @@ for line in readelf("--dyn-syms").splitlines():
         exports.add(name)
 
 list_of_exports = folder / "exports.txt"
-if len(sys.argv) > 3:
+if "--update" in how:
     list_of_exports.write_text("\n".join(sorted(exports)) + "\n")
 expected = set(list_of_exports.read_text().split())
+if "--jemalloc" in how:
+    expected |= set((folder / "exports_jemalloc.txt").read_text().split())
 problems += [f"exported but not listed: {n}" for n in sorted(exports - expected)]
 problems += [f"listed but not exported: {n}" for n in sorted(expected - exports)]
 allowed = {line for line in (folder / "undefined.txt").read_text().splitlines() if line and not line.startswith("#")}
@@ -38,8 +41,8 @@ problems += [f"undefined symbol that is not allowed: {n}" for n in sorted(undefi
 dynamic = readelf("-d")
 needed = re.findall(r"NEEDED.*\[(.*)\]", dynamic)
 problems += [f"needs {n}" for n in needed if not re.match(r"libc\.so\.6|ld-linux-", n)]
-if "[libxalloc.so.1]" not in dynamic:
-    problems.append("SONAME is not libxalloc.so.1")
+if f"[{soname}]" not in dynamic:
+    problems.append(f"SONAME is not {soname}")
 tls = [int(line.split()[5], 16) for line in readelf("-l").splitlines() if line.split()[:1] == ["TLS"]]
 if sum(tls) > 64:
     problems.append(f"TLS segment of {sum(tls)} bytes (at most 64)")

@@ -40,7 +40,6 @@ size_t SizeOf(CtlType type) {
 }
 
 bool Creates(const std::string& name) { return name == "tcache.create" || name == "arenas.create" || name == "arenas.lookup"; }
-bool WritesPointer(const std::string& name) { return name == "arenas.create" || name == "arenas.lookup"; }
 bool CopiesName(const std::string& name) { return name == "arena.#.name"; }
 
 class Leaves : public testing::TestWithParam<unsigned> {
@@ -99,7 +98,7 @@ TEST_P(Leaves, RefusesToBeRead) {
 
 TEST_P(Leaves, AWriteOfAnotherLengthChangesNothing) {
   if (!Can(CtlAccess::W) || leaf_.type == CtlType::V) GTEST_SKIP() << "cannot be written";
-  const size_t right = WritesPointer(pattern_) ? 8 : SizeOf(leaf_.type);
+  const size_t right = leaf_.access == CtlAccess::RP ? 8 : SizeOf(leaf_.type);
   uint64_t fresh[2] = {1, 1}, old = 0, again = 0;
   const bool reads = Can(CtlAccess::R) && !Creates(pattern_) && !CopiesName(pattern_);
   size_t length = SizeOf(leaf_.type);
