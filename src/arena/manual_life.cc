@@ -194,7 +194,7 @@ ManualStats ManualArena::Stats() const {
   return s;
 }
 
-BinStats ManualArena::StatsOf(unsigned cls) const { return {bins_[cls].counters, bins_[cls].slabs, bins_[cls].free_slots, 0}; }
+BinStats ManualArena::StatsOf(unsigned cls) const { return {bins_[cls].counters, bins_[cls].slabs, bins_[cls].partial_slabs, bins_[cls].free_slots, 0}; }
 
 void ManualArena::Validate() {
   size_t mapped = 0;
