@@ -8,7 +8,10 @@
 #include <thread>
 #include <vector>
 
+#include <xalloc/xalloc.h>
+
 #include "arena/manual.h"
+#include "cache/explicit.h"
 #include "cache/fast_path.h"
 #include "ctl/ctl.h"
 #include "purge/purge.h"
@@ -208,6 +211,154 @@ TEST(Effects, ThePurgerIsSwitched) {
   EXPECT_EQ(Read<size_t>("max_background_threads"), 2u);
   ASSERT_EQ(Write<size_t>("max_background_threads", most), 0);
   ASSERT_EQ(Write("background_thread", false), 0);
+}
+
+// ---- arenas that a program makes ------------------------------------------------------------------------------------------------
+
+unsigned CreateWith(extent_hooks_t* hooks) {
+  unsigned index = 0;
+  size_t length = sizeof index;
+  EXPECT_EQ(CtlByName("arenas.create", &index, &length, hooks != nullptr ? &hooks : nullptr, hooks != nullptr ? sizeof hooks : 0), 0);
+  return index;
+}
+
+TEST(Arenas, LiveFromCreateToDestroy) {
+  const auto before = Read<unsigned>("arenas.narenas");
+  const unsigned index = CreateWith(nullptr);
+  const std::string arena = "arena." + std::to_string(index), stats = "stats.arenas." + std::to_string(index);
+  EXPECT_GE(Read<unsigned>("arenas.narenas"), before);
+  EXPECT_TRUE(Read<bool>(arena + ".initialized"));
+  ManualArena* manual = ArenaOf(index).manual;
+  ASSERT_NE(manual, nullptr);
+  std::vector<void*> all;
+  for (int i = 0; i < 1000; ++i) all.push_back(AllocateManual(manual, 100, 1, false));
+  void* large = AllocateManual(manual, size_t{1} << 20, 1, false);
+  Epoch();
+  EXPECT_EQ(Read<size_t>(stats + ".small.allocated"), 1000u * 112);
+  EXPECT_EQ(Read<size_t>(stats + ".large.allocated"), size_t{1} << 20);
+  EXPECT_GE(Read<size_t>(stats + ".mapped"), (size_t{1} << 20) + 112000);
+  EXPECT_EQ(Read<uint64_t>(stats + ".large.nmalloc"), 1u);
+  unsigned found = 0;
+  size_t length = sizeof found;
+  ASSERT_EQ(CtlByName("arenas.lookup", &found, &length, &large, sizeof large), 0);
+  EXPECT_EQ(found, index);
+  EXPECT_EQ(Do(arena + ".reset"), 0);
+  Epoch();
+  EXPECT_EQ(Read<size_t>(stats + ".small.allocated"), 0u);
+  EXPECT_EQ(Do(arena + ".purge"), 0);
+  EXPECT_EQ(Do(arena + ".decay"), 0);
+  EXPECT_EQ(Do(arena + ".destroy"), 0);
+  EXPECT_FALSE(Read<bool>(arena + ".initialized"));
+  EXPECT_EQ(Do(arena + ".destroy"), ENOENT);
+  Epoch();
+  EXPECT_GE(Read<uint64_t>("stats.arenas.4097.large.nmalloc"), 1u);
+  EXPECT_EQ(Read<size_t>("stats.arenas.4097.large.allocated"), 0u);
+}
+
+TEST(Arenas, HaveHooksDecayTimesAndANameOfTheirOwn) {
+  const unsigned index = CreateWith(nullptr);
+  const std::string arena = "arena." + std::to_string(index);
+  auto* hooks = Read<extent_hooks_t*>(arena + ".extent_hooks");
+  ASSERT_NE(hooks, nullptr);
+  ASSERT_NE(hooks->alloc, nullptr);
+  static extent_hooks_t mine;
+  mine = *hooks;
+  ASSERT_EQ(Write(arena + ".extent_hooks", &mine), 0);
+  EXPECT_EQ(Read<extent_hooks_t*>(arena + ".extent_hooks"), &mine);
+  EXPECT_EQ(Write<extent_hooks_t*>(arena + ".extent_hooks", nullptr), EINVAL);
+  EXPECT_EQ(Write("arena.0.extent_hooks", &mine), EPERM);
+  const auto shared = Read<ssize_t>("arenas.dirty_decay_ms");
+  ASSERT_EQ(Write<ssize_t>(arena + ".dirty_decay_ms", 17), 0);
+  EXPECT_EQ(Read<ssize_t>(arena + ".dirty_decay_ms"), 17);
+  EXPECT_EQ(Read<ssize_t>("arenas.dirty_decay_ms"), shared);
+  char room[32] = {}, *name = room;
+  size_t length = sizeof name;
+  ASSERT_EQ(Write<const char*>(arena + ".name", "session"), 0);
+  ASSERT_EQ(CtlByName((arena + ".name").c_str(), &name, &length, nullptr, 0), 0);
+  EXPECT_STREQ(room, "session");
+  EXPECT_EQ(Write<const char*>("arena.0.name", "x"), EPERM);
+  EXPECT_EQ(Do(arena + ".destroy"), 0);
+  EXPECT_EQ(CreateWith(nullptr), index);  // used again
+  EXPECT_EQ(Do(arena + ".destroy"), 0);
+}
+
+TEST(Arenas, AThreadCanBeBoundToOne) {
+  const unsigned index = CreateWith(nullptr);
+  std::thread([index] {
+    const auto before = Read<unsigned>("thread.arena");
+    ASSERT_EQ(Write("thread.arena", index), 0);
+    EXPECT_EQ(Read<unsigned>("thread.arena"), index);
+    void* p = Malloc(100);
+    unsigned found = 0;
+    size_t length = sizeof found;
+    ASSERT_EQ(CtlByName("arenas.lookup", &found, &length, &p, sizeof p), 0);
+    EXPECT_EQ(found, index);
+    Free(p);
+    EXPECT_EQ(Write<unsigned>("thread.arena", 4000), EFAULT);
+    ASSERT_EQ(Write("thread.arena", before), 0);
+    EXPECT_EQ(Read<unsigned>("thread.arena"), before);
+  }).join();
+  EXPECT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
+}
+
+TEST(Arenas, CachesAreMadeFlushedAndDestroyed) {
+  const auto id = Read<unsigned>("tcache.create");
+  EXPECT_EQ(CtlByName("tcache.create", nullptr, nullptr, nullptr, 0), EINVAL);
+  void* p = AllocateCached(id, SizeToClass(100), ArenaOf(0));
+  ASSERT_NE(p, nullptr);
+  FreeCached(id, p);
+  EXPECT_EQ(Write("tcache.flush", id), 0);
+  EXPECT_EQ(Write("tcache.destroy", id), 0);
+  EXPECT_EQ(Write("tcache.destroy", id), EFAULT);
+  EXPECT_EQ(Write("tcache.flush", id), EFAULT);
+}
+
+// Threads make, use and destroy arenas and caches, flip what can be flipped, and read every leaf; at the end the totals add up.
+TEST(Arenas, EverythingAtOnce) {
+  Epoch();
+  const auto before = Read<size_t>("stats.allocated");
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([t, &stop] {
+      for (unsigned i = 0; !stop; ++i) {
+        const unsigned index = CreateWith(nullptr);
+        ManualArena* manual = ArenaOf(index).manual;
+        if (manual != nullptr) {
+          void* kept = AllocateManual(manual, 50 + i % 40000, 1, false);
+          Free(AllocateManual(manual, 64, 1, false));
+          if (i % 2 == 0) Free(kept);
+        }
+        std::vector<void*> own;
+        for (unsigned k = 0; k < 200; ++k) own.push_back(Malloc(1 + (k * 37 + i) % 3000));
+        const unsigned row = (i * 8 + static_cast<unsigned>(t)) % CtlLeaves();
+        const CtlLeaf leaf = CtlLeafAt(row);
+        std::string name = leaf.name;
+        for (size_t at = name.find('#'); at != std::string::npos; at = name.find('#')) name.replace(at, 1, "0");
+        char value[8];
+        size_t length = leaf.type == CtlType::B ? 1 : leaf.type == CtlType::U || leaf.type == CtlType::W ? 4 : 8;
+        if (leaf.access == CtlAccess::R && name != "tcache.create") CtlByName(name.c_str(), value, &length, nullptr, 0);
+        if (i % 5 == 0) Epoch();
+        if (t == 0) Write<ssize_t>("arenas.dirty_decay_ms", i % 2 == 0 ? 5000 : 100);
+        if (t == 1) Write("background_thread", i % 2 == 0);
+        if (t == 2) Do("arena.4096.purge");
+        if (t == 3) Write("thread.tcache.enabled", i % 2 == 0);
+        const auto id = Read<unsigned>("tcache.create");
+        FreeCached(id, AllocateCached(id, 5, ArenaOf(0)));
+        Write("tcache.destroy", id);
+        for (void* p : own) Free(p);
+        Do("arena." + std::to_string(index) + (i % 3 == 0 ? ".reset" : ".purge"));
+        Do("arena." + std::to_string(index) + ".destroy");
+      }
+    });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  stop = true;
+  for (auto& thread : threads) thread.join();
+  Write("background_thread", false);
+  Write<ssize_t>("arenas.dirty_decay_ms", 5000);
+  Epoch();
+  EXPECT_EQ(Read<size_t>("stats.allocated"), before);
 }
 
 TEST(Effects, ReadersAndEpochsRunSideBySide) {
