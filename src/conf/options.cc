@@ -302,12 +302,19 @@ size_t ParseOptions(const char* text, Options& options, Source source) {
   return refused;
 }
 
-void ForEachOption(void (*fn)(void*, const char*, const char*, bool), void* context) {
+void ForEachOption(bool numbers, void (*fn)(void*, const OptionShown&), void* context) {
   for (const Row& row : kRows) {
-    LineBuffer<64> text;
-    const bool named = AppendValue(text, row, g_options);
-    const bool yes_no = Span{text.data(), text.size()}.Is("true") || Span{text.data(), text.size()}.Is("false");
-    fn(context, row.name, text.data(), named && !yes_no);
+    LineBuffer<OptionText::kMost + 1> text;
+    bool word = row.text != nullptr || row.unit == OptionUnit::kNone;
+    if (numbers && row.text == nullptr && !word) {
+      text << g_options.*row.number;
+    } else {
+      AppendValue(text, row, g_options);
+    }
+    const Span shown = {text.data(), text.size()};
+    const bool yes_no = shown.Is("true") || shown.Is("false");
+    if (row.text == nullptr && yes_no) word = false;
+    fn(context, {row.name, text.data(), word});
   }
 }
 

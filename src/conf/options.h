@@ -115,8 +115,14 @@ struct ProgramConf {
 // Reads the sources. Called once, before any other thread can read.
 void LoadOptions(const ProgramConf& program);
 
-// Calls fn(context, name, value as text, whether that is a word that needs quotes) for every option.
-void ForEachOption(void (*fn)(void*, const char*, const char*, bool), void* context);
+// What ForEachOption tells of a value: its text, and whether that is a word (or a number, or true or false). `numbers`: options that are
+// numbers are told as such, not by the words that some of them have.
+struct OptionShown {
+  const char* name;
+  const char* text;
+  bool word;
+};
+void ForEachOption(bool numbers, void (*fn)(void*, const OptionShown&), void* context);
 
 // Parses one `key:value,key:value` string into `options`; problems go to stderr, one line each. Returns the number of them.
 size_t ParseOptions(const char* text, Options& options, Source source = Source::kProgram);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // print_json.cc: the shape that readers of jemalloc's JSON know: jemalloc.{version, config, opt, arenas, stats, stats.arenas}; a few members
 // of ours beside theirs, and none of those whose mechanism does not exist here.
+#include <string.h>
+
 #include "conf/options.h"
+#include "conf/words.h"
 #include "os/system.h"
 #include "purge/purge.h"
 #include "purge/purger.h"
@@ -75,9 +78,14 @@ void WriteConfig(Json& json) {
   json.Close('}');
 }
 
-void WriteOption(void* json, const char* name, const char* value, bool word) {
-  if (word) return static_cast<Json*>(json)->Text(name, value);
-  static_cast<Json*>(json)->Raw(name, value);
+// What readers take for a number or for yes and no is that: `auto` as what it comes to.
+void WriteOption(void* to, const OptionShown& option) {
+  auto* json = static_cast<Json*>(to);
+  const Span name = {option.name, strlen(option.name)};
+  if (name.Is("background_thread")) return json->Yes(option.name, TotalsOfEpoch().purger_threads != 0);
+  if (name.Is("narenas")) return json->Number(option.name, g_options.narenas != 0 ? static_cast<uint64_t>(g_options.narenas) : TotalsOfEpoch().arenas);
+  if (option.word) return json->Text(option.name, option.text);
+  json->Raw(option.name, option.text);
 }
 
 void WriteSizes(Json& json, const Parts& parts) {
@@ -226,7 +234,7 @@ void PrintJson(Emitter& out, const Parts& parts) {
     json.Text("version", kVersion);
     WriteConfig(json);
     json.Open("opt", '{');
-    ForEachOption(WriteOption, &json);
+    ForEachOption(true, WriteOption, &json);
     json.Close('}');
     WriteSizes(json, parts);
   }

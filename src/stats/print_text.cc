@@ -19,11 +19,11 @@ void Line(Emitter& out, const char* label, uint64_t bytes, uint64_t whole, const
   out << '\n';
 }
 
-void WriteOption(void* out, const char* name, const char* value, bool) { *static_cast<Emitter*>(out) << ' ' << name << ':' << value; }
+void WriteOption(void* out, const OptionShown& option) { *static_cast<Emitter*>(out) << ' ' << option.name << ':' << option.text; }
 
 void WriteGeneral(Emitter& out) {
   out << "Version: " << kVersion << "\nOptions:";
-  ForEachOption(WriteOption, &out);
+  ForEachOption(false, WriteOption, &out);
   out << "\nPage size " << os::PageSize() << ", arenas " << ArenaCount() << ", thread caches " << TotalsOfEpoch().caches << "\n\n";
 }
 
