@@ -204,10 +204,13 @@ TEST_F(Arenas, MisuseIsReported) {
   EXPECT_DEATH(free(p), "xalloc: double free of");
   EXPECT_DEATH((void)!xrallocx(p, 1000, XMALLOCX_TCACHE_NONE), "xalloc: realloc of unallocated pointer");
   xdallocx(q, 0);
-  void* shared = xmallocx(100, 0);
+  // Of a size that the test itself does not use; another one keeps the slab.
+  void* shared = xmallocx(20000, XMALLOCX_ARENA(0));
+  void* neighbour = xmallocx(20000, XMALLOCX_ARENA(0));
   xdallocx(shared, XMALLOCX_TCACHE_NONE);
   EXPECT_DEATH(xdallocx(shared, XMALLOCX_TCACHE_NONE), "xalloc: double free of");
   EXPECT_DEATH((void)!xrallocx(shared, 1000, XMALLOCX_ALIGN(64)), "xalloc: realloc of unallocated pointer");
+  xdallocx(neighbour, 0);
 }
 
 TEST_F(Arenas, TrimGivesTheirMemoryBackToo) {
