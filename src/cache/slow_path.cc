@@ -197,7 +197,8 @@ bool CheckSlot(const void* p, unsigned cls, Act act) {
 
 unsigned SlabCodeOf(const void* p) {
   const unsigned code = g_page_map.CodeOf(p);
-  if (code != 0) return code;
+  // Outside of the window the heap asks under its lock: blocks of manual arenas are spared that.
+  if (code != 0 || ManualOwnerOf(p) != nullptr) return code;
   const Extent* extent = g_extents.Find(p);
   return extent != nullptr && extent->kind == Extent::Kind::kSlab ? extent->size_class * 2u : 0;
 }
