@@ -13,6 +13,7 @@
 // Thread safety: all functions, any thread that holds no lock. Who destroys or resets an arena sees to it that nobody uses its blocks.
 #pragma once
 
+#include "arena/address_map.h"
 #include "arena/directory.h"
 #include "diag/report.h"
 
@@ -59,7 +60,11 @@ size_t ManualBytes();
 
 // ---- blocks -----------------------------------------------------------------------------------------------------------------
 
-// Whose p is, when it is not the shared heap's. One load while there are no manual arenas.
+extern AddressMap g_chunks;  // address -> Chunk
+// One load: whether any other question about a block is worth asking.
+XALLOC_INLINE bool AnyManual() { return XALLOC_UNLIKELY(!g_chunks.empty()); }
+
+// Whose p is, when it is not the shared heap's.
 ManualArena* ManualOwnerOf(const void* p);
 
 struct ManualBlock {

@@ -6,13 +6,10 @@
 // an arena does not end before they are back.
 #pragma once
 
-#include "arena/address_map.h"
 #include "arena/chunk.h"
 #include "arena/manual.h"
 
 namespace xalloc {
-
-extern AddressMap g_chunks;  // address -> Chunk
 
 class ManualArena {
  public:
