@@ -53,7 +53,9 @@ void SetName(ManualArena* arena, const char* name);
 size_t PurgeArena(ManualArena* arena);
 // The same if its dirty memory has not changed for its decay time, as seen by the calls of this function.
 size_t DecayArena(ManualArena* arena, uint64_t now_ms);
-size_t DecayManualArenas(uint64_t now_ms);
+// `any`: those with hooks of the program's too. A thread of the program may have come to allocate in such a hook, with a lock of the program's in
+// hand; so arenas with such hooks decay when they are used, and in a thread of our own.
+size_t DecayManualArenas(uint64_t now_ms, bool any);
 size_t PurgeManualArenas();
 // Bytes that hooks have given, all arenas.
 size_t ManualBytes();

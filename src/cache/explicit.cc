@@ -53,8 +53,12 @@ void ReturnToArenas(unsigned cls, void** objects, unsigned n) {
 // Objects of `cls` from the arena to out[0..); 0: no memory.
 unsigned Fetch(const ArenaRef& from, unsigned cls, void** out, unsigned n) {
   if (from.manual != nullptr) return ManualRefill(from.manual, cls, out, n);
-  for (unsigned got = 0;;) {
-    if (from.automatic == nullptr || (got = from.automatic->TakeFromSlabs(cls, out, n)) != 0) return got;
+  if (from.automatic == nullptr) return 0;
+  // Where the thread is at home it takes what others left there.
+  const bool home = from.automatic == g_arenas.Current();
+  for (;;) {
+    const unsigned got = home ? from.automatic->Refill(cls, out, n) : from.automatic->TakeFromSlabs(cls, out, n);
+    if (got != 0) return got;
     if (!from.automatic->AddSlab(cls)) return 0;
   }
 }

@@ -182,8 +182,7 @@ bool SizeIsWrong(const void* p, size_t size, size_t alignment) {
   return SizeIsWrongFor(block->block.usable, 0, block->kind == Extent::Kind::kMapped ? round : kLargeRound, size, alignment);
 }
 
-// The slab knows whether p is a live block: a realloc of a freed one must not be copied.
-// False: it is none, and that is tolerated.
+// The slab knows whether p is a live block: a realloc of a freed one must not be copied. False: it is none, and that is tolerated.
 bool CheckSlot(const void* p, unsigned cls, Act act) {
   Extent* slab = g_extents.Find(p);
   if (XALLOC_LIKELY(slab != nullptr && SlotIsOut(slab, p))) return true;

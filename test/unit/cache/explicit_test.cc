@@ -346,7 +346,7 @@ void LiveOneLife(unsigned seed, const std::vector<unsigned>& shared, Exchange& e
     }
     if (random() % 60 == 0) PurgeArena(ArenaOf(shared[random() % shared.size()]).manual);
     if (random() % 150 == 0) FlushExplicitCache(cache);
-    if (random() % 150 == 0) DecayManualArenas(random());
+    if (random() % 150 == 0) DecayManualArenas(random(), true);
   }
   ASSERT_EQ(DestroyArena(own), ArenaDone::kDone);
   ASSERT_TRUE(DestroyExplicitCache(cache));
