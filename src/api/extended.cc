@@ -73,7 +73,7 @@ void* Move(void* p, size_t old_size, size_t size, int flags) {
   bool live = false;
   ClassOfBlock(p, Act::kRealloc, &live);
   // A block of an arena that the program created stays in it, unless another is named.
-  ManualArena* owner = ArenaBits(flags) == 0 ? ManualOwnerOf(p) : nullptr;
+  ManualArena* owner = ArenaBits(flags) == 0 && AnyManual() ? ManualOwnerOf(p) : nullptr;
   void* moved = owner != nullptr ? AllocateIn({nullptr, owner}, size, AlignmentOf(flags), false) : Allocate(size, flags & ~kZero);
   if (moved == nullptr) return nullptr;
   memcpy(moved, p, Min(old_size, size));

@@ -147,8 +147,12 @@ unsigned ManualArena::Refill(unsigned cls, void** out, unsigned n) {
   for (;;) {
     lock_.Acquire(os::Rank::kBin);
     const unsigned got = TakeSmall(cls, out, n);
+    CountEvent();
     lock_.Release(os::Rank::kBin);
-    if (XALLOC_LIKELY(got != 0)) return got;
+    if (XALLOC_LIKELY(got != 0)) {
+      Tick();
+      return got;
+    }
     if (!AddSlab(cls)) return 0;
   }
 }
@@ -250,6 +254,7 @@ FlushResult ManualArena::FreeSlot(Chunk* chunk, Extent* slab, void* p, Extent** 
 }
 
 FlushResult ManualArena::Free(Chunk* chunk, void* p, Extent** dead) {
+  CountEvent();
   const unsigned granule = chunk->GranuleOf(p);
   Extent* extent = chunk->owner[granule];
   if (extent != nullptr && extent->kind == Extent::Kind::kSlab) return FreeSlot(chunk, extent, p, dead);
@@ -319,6 +324,7 @@ FlushResult ManualFree(void* p, bool* owned) {
   arena->lock().Release(os::Rank::kBin);
   FreeExtents(dead);
   if (XALLOC_UNLIKELY(arena->dirty_ms.Relaxed() == 0) && dead != nullptr) arena->Purge();
+  arena->Tick();
   return bad;
 }
 

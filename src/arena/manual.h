@@ -13,6 +13,7 @@
 // Thread safety: all functions, any thread that holds no lock. Who destroys or resets an arena sees to it that nobody uses its blocks.
 #pragma once
 
+#include "arena/address_map.h"
 #include "arena/directory.h"
 #include "diag/report.h"
 
@@ -52,14 +53,20 @@ void SetName(ManualArena* arena, const char* name);
 size_t PurgeArena(ManualArena* arena);
 // The same if its dirty memory has not changed for its decay time, as seen by the calls of this function.
 size_t DecayArena(ManualArena* arena, uint64_t now_ms);
-size_t DecayManualArenas(uint64_t now_ms);
+// `any`: those with hooks of the program's too. A thread of the program may have come to allocate in such a hook, with a lock of the program's in
+// hand; so arenas with such hooks decay when they are used, and in a thread of our own.
+size_t DecayManualArenas(uint64_t now_ms, bool any);
 size_t PurgeManualArenas();
 // Bytes that hooks have given, all arenas.
 size_t ManualBytes();
 
 // ---- blocks -----------------------------------------------------------------------------------------------------------------
 
-// Whose p is, when it is not the shared heap's. One load while there are no manual arenas.
+extern AddressMap g_chunks;  // address -> Chunk
+// One load: whether any other question about a block is worth asking.
+XALLOC_INLINE bool AnyManual() { return XALLOC_UNLIKELY(!g_chunks.empty()); }
+
+// Whose p is, when it is not the shared heap's.
 ManualArena* ManualOwnerOf(const void* p);
 
 struct ManualBlock {

@@ -6,13 +6,10 @@
 // an arena does not end before they are back.
 #pragma once
 
-#include "arena/address_map.h"
 #include "arena/chunk.h"
 #include "arena/manual.h"
 
 namespace xalloc {
-
-extern AddressMap g_chunks;  // address -> Chunk
 
 class ManualArena {
  public:
@@ -30,6 +27,9 @@ class ManualArena {
   Extent* AllocateLarge(size_t usable, size_t alignment, bool* zeroed);
   size_t Purge();
   size_t Decay(uint64_t now_ms);
+  // After an operation on the arena, without the lock.
+  void Tick();
+  bool HasDefaultHooks();
 
   os::Lock& lock() { return lock_; }
   // All below: under the lock.
@@ -62,6 +62,7 @@ class ManualArena {
   };
 
   // Under the lock.
+  void CountEvent() { events_.SetRelaxed(events_.Relaxed() + 1); }
   template <class Fn>
   void ForEachChunk(Fn fn) {
     for (Chunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunk->next) fn(chunk);
@@ -102,6 +103,7 @@ class ManualArena {
   List<Chunk, &Chunk::next, &Chunk::prev> chunks_, full_;  // full_: no granule is free, none is being purged
   size_t mapped_, large_bytes_;
   uint64_t changes_;                     // of who has which granule
+  Atomic<uint32_t> events_;              // since its creation; written under the lock, read without: relaxed
   uint64_t seen_changes_, seen_ms_;      // by Decay
   uint64_t nmalloc_large_, ndalloc_large_, npurge_, nmadvise_, purged_;
   Bin bins_[kNumBins];

@@ -12,6 +12,9 @@ namespace {
 using ArenaGuard = os::Guard<os::Rank::kBin>;
 
 constexpr size_t kChunkBytes = size_t{2} << 20;
+// How often an arena looks at the clock, and from how much memory on: see purge/purge.h.
+constexpr uint32_t kTickEvents = 64;
+constexpr size_t kSmall = size_t{8} << 20;
 
 constinit os::Lock g_spare_lock;
 constinit Chunk* g_spares = nullptr;  // through next; under the lock
@@ -281,6 +284,16 @@ size_t ManualArena::Decay(uint64_t now_ms) {
   }
   lock_.Release(os::Rank::kBin);
   return due ? Purge() : 0;
+}
+
+bool ManualArena::HasDefaultHooks() {
+  ArenaGuard guard(lock_);
+  return hooks == DefaultExtentHooks();
+}
+
+void ManualArena::Tick() {
+  if (XALLOC_LIKELY(events_.Relaxed() % kTickEvents != 0) || ManualBytes() < kSmall || HasDefaultHooks()) return;
+  Decay(os::NowMs());
 }
 
 void ManualArena::ForgetFlights() {

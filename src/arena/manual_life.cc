@@ -152,13 +152,19 @@ void SetName(ManualArena* arena, const char* name) {
 size_t PurgeArena(ManualArena* arena) { return arena->Purge(); }
 size_t DecayArena(ManualArena* arena, uint64_t now_ms) { return arena->Decay(now_ms); }
 
-size_t DecayManualArenas(uint64_t now_ms) {
-  struct Sum {
+size_t DecayManualArenas(uint64_t now_ms, bool any) {
+  struct Round {
     uint64_t now_ms;
+    bool any;
     size_t bytes;
-  } sum = {now_ms, 0};
-  ForEachManual([](ManualArena* arena, void* context) { static_cast<Sum*>(context)->bytes += arena->Decay(static_cast<Sum*>(context)->now_ms); }, &sum);
-  return sum.bytes;
+  } round = {now_ms, any, 0};
+  ForEachManual(
+      [](ManualArena* arena, void* context) {
+        auto* r = static_cast<Round*>(context);
+        if (r->any || arena->HasDefaultHooks()) r->bytes += arena->Decay(r->now_ms);
+      },
+      &round);
+  return round.bytes;
 }
 
 size_t PurgeManualArenas() {

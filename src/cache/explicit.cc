@@ -53,8 +53,12 @@ void ReturnToArenas(unsigned cls, void** objects, unsigned n) {
 // Objects of `cls` from the arena to out[0..); 0: no memory.
 unsigned Fetch(const ArenaRef& from, unsigned cls, void** out, unsigned n) {
   if (from.manual != nullptr) return ManualRefill(from.manual, cls, out, n);
-  for (unsigned got = 0;;) {
-    if (from.automatic == nullptr || (got = from.automatic->TakeFromSlabs(cls, out, n)) != 0) return got;
+  if (from.automatic == nullptr) return 0;
+  // Where the thread is at home it takes what others left there.
+  const bool home = from.automatic == g_arenas.Current();
+  for (;;) {
+    const unsigned got = home ? from.automatic->Refill(cls, out, n) : from.automatic->TakeFromSlabs(cls, out, n);
+    if (got != 0) return got;
     if (!from.automatic->AddSlab(cls)) return 0;
   }
 }
@@ -89,11 +93,19 @@ unsigned TakeAll(ExplicitCache* cache, unsigned cls, void** out) {
 
 // ---- and by whoever does not ----------------------------------------------------------------------------------------------
 
-bool HasSlots(ExplicitCache* cache, unsigned cls) {
-  cache->lock.Acquire(os::Rank::kBin);
-  const bool has = cache->slots[cls] != nullptr;
-  cache->lock.Release(os::Rank::kBin);
-  if (has) return true;
+enum class Pushed { kYes, kDead, kTwice, kNoSlots };
+
+// Under the cache's lock. What has to make room goes to `coldest`.
+Pushed PushLocked(ExplicitCache* cache, unsigned cls, void* p, void** coldest, unsigned* moved) {
+  if (!cache->live) return Pushed::kDead;
+  if (cache->slots[cls] == nullptr) return Pushed::kNoSlots;
+  if (HoldsAlready(cache, cls, p)) return Pushed::kTwice;
+  if (cache->count[cls] == RoomOf(cls)) TakeColdest(cache, cls, coldest, *moved = RoomOf(cls) / 2);
+  cache->slots[cls][cache->count[cls]++] = p;
+  return Pushed::kYes;
+}
+
+bool MakeSlots(ExplicitCache* cache, unsigned cls) {
   auto** slots = static_cast<void**>(g_meta.Allocate(kRoom * sizeof(void*)));
   if (slots == nullptr) return false;
   cache->lock.Acquire(os::Rank::kBin);
@@ -104,25 +116,17 @@ bool HasSlots(ExplicitCache* cache, unsigned cls) {
   return true;
 }
 
-enum class Pushed { kYes, kDead, kTwice };
-// What has to make room for it goes to its arena.
+// kYes: it is in the cache; kTwice: it was already; else the cache cannot have it.
 Pushed PushTo(ExplicitCache* cache, unsigned cls, void* p) {
-  void* coldest[kRoom];
-  unsigned moved = 0;
-  if (!HasSlots(cache, cls)) return Pushed::kDead;
-  cache->lock.Acquire(os::Rank::kBin);
-  Pushed pushed = Pushed::kYes;
-  if (!cache->live) {
-    pushed = Pushed::kDead;
-  } else if (HoldsAlready(cache, cls, p)) {
-    pushed = Pushed::kTwice;
-  } else {
-    if (cache->count[cls] == RoomOf(cls)) TakeColdest(cache, cls, coldest, moved = RoomOf(cls) / 2);
-    cache->slots[cls][cache->count[cls]++] = p;
+  for (;;) {
+    void* coldest[kRoom];
+    unsigned moved = 0;
+    cache->lock.Acquire(os::Rank::kBin);
+    const Pushed pushed = PushLocked(cache, cls, p, coldest, &moved);
+    cache->lock.Release(os::Rank::kBin);
+    if (moved != 0) ReturnToArenas(cls, coldest, moved);
+    if (pushed != Pushed::kNoSlots || !MakeSlots(cache, cls)) return pushed;
   }
-  cache->lock.Release(os::Rank::kBin);
-  if (moved != 0) ReturnToArenas(cls, coldest, moved);
-  return pushed;
 }
 
 void Flush(ExplicitCache* cache) {

@@ -163,7 +163,7 @@ Extent* FindBlock(const void* p, Act act) {
 
 void FreeBlock(void* p) {
   if (Reporting()) return;
-  if (XALLOC_UNLIKELY(ManualOwnerOf(p) != nullptr) && FreeManual(p)) return;
+  if (AnyManual() && FreeManual(p)) return;
   Extent* block = FindBlock(p, Act::kFree);
   if (XALLOC_UNLIKELY(block == nullptr)) return FreeElsewhere(p);
   FillFreed(p, block->block.usable);
@@ -196,8 +196,7 @@ bool SizeIsWrong(const void* p, size_t size, size_t alignment) {
   return SizeIsWrongFor(block->block.usable, 0, block->kind == Extent::Kind::kMapped ? round : kLargeRound, size, alignment);
 }
 
-// The slab knows whether p is a live block: a realloc of a freed one must not be copied.
-// False: it is none, and that is tolerated.
+// The slab knows whether p is a live block: a realloc of a freed one must not be copied. False: it is none, and that is tolerated.
 bool CheckSlot(const void* p, unsigned cls, Act act) {
   Extent* slab = g_extents.Find(p);
   if (XALLOC_LIKELY(slab != nullptr && SlotIsOut(slab, p))) return true;
@@ -211,7 +210,8 @@ bool CheckSlot(const void* p, unsigned cls, Act act) {
 
 unsigned SlabCodeOf(const void* p) {
   const unsigned code = g_page_map.CodeOf(p);
-  if (code != 0) return code;
+  // Outside of the window the heap asks under its lock: blocks of manual arenas are spared that.
+  if (code != 0 || (AnyManual() && ManualOwnerOf(p) != nullptr)) return code;
   const Extent* extent = g_extents.Find(p);
   return extent != nullptr && extent->kind == Extent::Kind::kSlab ? extent->size_class * 2u : 0;
 }
@@ -283,7 +283,9 @@ void* Calloc(size_t size) {
 size_t UsableSize(const void* p, Act act) {
   const unsigned code = SlabCodeOf(p);
   if (XALLOC_LIKELY(code != 0)) return ClassSize(CheckedClass(p, code, act));
-  if (const ManualBlock manual = CheckManual(p, act); XALLOC_UNLIKELY(manual.arena != nullptr)) return manual.usable;
+  if (AnyManual()) {
+    if (const ManualBlock manual = CheckManual(p, act); manual.arena != nullptr) return manual.usable;
+  }
   const Extent* block = FindBlock(p, act);
   return block != nullptr ? block->block.usable : UsableSizeElsewhere(p);
 }
@@ -296,7 +298,7 @@ size_t GoodSize(size_t size, size_t alignment) {
 void* Realloc(void* p, size_t size) {
   const unsigned code = SlabCodeOf(p);
   if (code == 0) {
-    if (ManualArena* owner = ManualOwnerOf(p); XALLOC_UNLIKELY(owner != nullptr) && !Reporting()) return ReallocManual(owner, p, size);
+    if (ManualArena* owner = AnyManual() && !Reporting() ? ManualOwnerOf(p) : nullptr; owner != nullptr) return ReallocManual(owner, p, size);
     Extent* block = FindBlock(p, Act::kRealloc);
     if (size > kMaxSmall && block != nullptr && !Reporting()) {
       const size_t before = block->block.usable;
@@ -322,7 +324,7 @@ void* Realloc(void* p, size_t size) {
 size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
   const size_t old_size = UsableSize(p, Act::kRealloc);
   if (SlabCodeOf(p) != 0) return old_size;
-  if (XALLOC_UNLIKELY(ManualOwnerOf(p) != nullptr) && !Reporting()) return ResizeManual(p, least, most, zero);
+  if (AnyManual() && !Reporting() && ManualOwnerOf(p) != nullptr) return ResizeManual(p, least, most, zero);
   Extent* block = FindBlock(p, Act::kRealloc);
   if (XALLOC_UNLIKELY(block == nullptr || Reporting())) return old_size;
   // A large block stays large: one that would be small could not be freed by its new size.
@@ -361,18 +363,21 @@ void* AllocateUncached(size_t size, size_t alignment, bool zero) {
 
 unsigned ClassOfBlock(const void* p, Act act, bool* live) {
   *live = true;
+  if (AnyManual() && g_page_map.CodeOf(p) == 0) {
+    // What is wrong with it, the arena says when it is freed.
+    const ManualBlock block = LookAtManual(p);
+    if (block.arena != nullptr) return block.misuse == Misuse::kNone ? block.cls : 0;
+  }
   if (const unsigned code = SlabCodeOf(p); code != 0) {
     if (!Tolerated() || act != Act::kFree) CheckedClass(p, code, act);
     if (!Reporting() && !SteppedAside()) *live = CheckSlot(p, code / 2, act);
     return code / 2;
   }
-  const ManualBlock block = LookAtManual(p);
-  // What is wrong with it, the arena says when it is freed.
-  return block.arena != nullptr && block.misuse == Misuse::kNone ? block.cls : 0;
+  return 0;
 }
 
 void FreeUncached(unsigned cls, void* p) {
-  if (XALLOC_UNLIKELY(ManualOwnerOf(p) != nullptr) && FreeManual(p)) return;
+  if (AnyManual() && FreeManual(p)) return;
   if (Extent* slab = (g_options.junk & kJunkFree) != 0 ? g_extents.Find(p) : nullptr; slab != nullptr && SlotIsOut(slab, p)) {
     FillFreed(p, ClassSize(cls));
   }

@@ -136,7 +136,7 @@ void Step(size_t most, PurgeWork& work) {
   if (crumbs) g_progress.steps = 0;
   work.bytes += PurgeOverCurves(now, most, crumbs ? Manner::kAnyRun : Manner::kLongRuns);
   if (crumbs) work.bytes += PurgeAllColdSlabs(false, inline_ ? kColdInline : ~0u);
-  work.bytes += DecayManualArenas(now);
+  work.bytes += DecayManualArenas(now, os::InOwnThread());
 }
 
 }  // namespace
@@ -176,19 +176,26 @@ bool HeapIsSmall() {
   return stats.used + stats.dirty + stats.muzzy + ManualBytes() < kSmallHeap;
 }
 
+namespace {
+// dirty_decay_ms:0. False: it is all done.
+bool PurgeAtOnce() {
+  const size_t dirty = Min(g_extents.Stats().dirty, kPerTick);
+  if (dirty == 0) return false;
+  if (MuzzyDecayMs() != 0) {
+    g_extents.Offer(dirty, Manner::kEverything);
+    return true;
+  }
+  g_extents.Purge(dirty);
+  return false;
+}
+}  // namespace
+
 void PurgeTick(Event event) {
   const int64_t decay = DirtyDecayMs();
-  if (decay < 0 && g_options.soft_limit == 0) return;
-  if (decay == 0) {
-    const size_t dirty = g_extents.Stats().dirty;
-    if (dirty == 0) return;
-    if (MuzzyDecayMs() != 0) {
-      g_extents.Offer(Min(dirty, kPerTick), Manner::kEverything);
-    } else {
-      g_extents.Purge(Min(dirty, kPerTick));
-      return;
-    }
-  }
+  // Arenas that the program created have times of their own.
+  const bool others = ManualBytes() != 0;
+  if (decay < 0 && g_options.soft_limit == 0 && !others) return;
+  if (decay == 0 && !PurgeAtOnce() && !others) return;
   if (HeapIsSmall() || LeftToPurger(event)) return;
   PurgeWork work;
   PurgeStep(kPerTick, work);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "purge/purger.h"
 
+#include "arena/manual.h"
 #include "cache/thread_cache.h"
 #include "os/system.h"
 #include "os/thread.h"
@@ -35,8 +36,11 @@ constexpr size_t kWorthHelp = size_t{8} << 20, kSlice = size_t{4} << 20;
 constinit Atomic<uint32_t> g_births{0}, g_fruitless{0};  // relaxed
 constexpr uint32_t kFreeStarts = 4, kMostFruitless = 10;
 
-// Where all goes back at once, or never, there is nothing for it to do.
-bool HasWork() { return DirtyDecayMs() > 0 || (DirtyDecayMs() < 0 && g_options.soft_limit != 0) || (DirtyDecayMs() == 0 && MuzzyDecayMs() > 0); }
+// Where all goes back at once, or never, there is nothing for it to do. Arenas that the program created have times of their own.
+bool HasWork() {
+  const int64_t decay = DirtyDecayMs();
+  return decay > 0 || (decay < 0 && g_options.soft_limit != 0) || (decay == 0 && MuzzyDecayMs() > 0) || ManualBytes() != 0;
+}
 
 // A first thread beside the program's one would turn its shared pointers and stdio atomic.
 bool Needed() {

@@ -407,6 +407,29 @@ TEST(AllocatingHooks, MayUseTheSharedArenas) {
   EXPECT_EQ(DestroyArena(index), ArenaDone::kDone);
 }
 
+// A thread that allocates elsewhere may be in a hook, with a lock of the program's: it calls no hooks. Who uses the arena does.
+TEST(DecayingHooks, AreCalledByWhoUsesTheArena) {
+  Chained chained{*DefaultExtentHooks(), {}};
+  unsigned index = 0;
+  ASSERT_TRUE(CreateArena(&chained.hooks, &index));
+  ManualArena* arena = ArenaOf(index).manual;
+  SetDirtyDecayMs(arena, 30);
+  Free(ManualAllocateLarge(arena, 20 << 20, 1, false));
+  DecayManualArenas(1000, false);
+  EXPECT_EQ(DecayManualArenas(1000000, false), 0u);
+  EXPECT_GE(StatsOf(arena).mapped, size_t{20} << 20);
+  for (int i = 0; i < 1000 && StatsOf(arena).mapped >= size_t{20} << 20; ++i) {
+    for (int n = 0; n < 100; ++n) {
+      void* p = nullptr;
+      ASSERT_EQ(ManualRefill(arena, 5, &p, 1), 1u);
+      Free(p);
+    }
+    usleep(1000);
+  }
+  EXPECT_LT(StatsOf(arena).mapped, size_t{20} << 20);
+  EXPECT_EQ(DestroyArena(index), ArenaDone::kDone);
+}
+
 // One megabyte, wanted by many: nobody is told that there is none while another one has just got it.
 TEST_F(Hooks, ThreadsWaitForWhatAnotherIsAboutToGet) {
   static std::atomic<Program*> program;

@@ -111,6 +111,26 @@ TEST_F(Purging, TwoStages) {
   EXPECT_EQ(g_extents.Stats().muzzy, 0u);
 }
 
+TEST_F(Purging, ArenasOfTheProgramGoByTheirOwnTime) {
+  unsigned index = 0;
+  ASSERT_TRUE(CreateArena(nullptr, &index));
+  ManualArena* arena = ArenaOf(index).manual;
+  SetDirtyDecayMs(arena, 50);
+  SetDirtyDecayMs(-1);
+  Free(AllocateIn(ArenaOf(index), 20 * kMiB, 1, false));
+  EXPECT_GE(StatsOf(arena).dirty, 20 * kMiB);
+  EXPECT_TRUE(Within(5000, [arena] {
+    PurgeWork work;
+    PurgeStep(SIZE_MAX / 2, work);
+    return StatsOf(arena).mapped == 0;
+  }));
+  SetDirtyDecayMs(arena, -1);
+  Free(AllocateIn(ArenaOf(index), 20 * kMiB, 1, false));
+  EXPECT_GE(PurgeEverything(), 20 * kMiB);
+  EXPECT_EQ(StatsOf(arena).mapped, 0u);
+  EXPECT_EQ(DestroyArena(index), ArenaDone::kDone);
+}
+
 TEST_F(Purging, TheThreadComesAndGoesAsItIsWanted) {
   Companion companion;
   SetDirtyDecayMs(400);
