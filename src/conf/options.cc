@@ -19,7 +19,7 @@ namespace {
 
 struct Row {
   const char* name;
-  int64_t Options::*number;   // one of the two is null
+  int64_t Options::*number;  // one of the two is null
   OptionText Options::*text;
   int64_t low, high;
   OptionUnit unit;
@@ -69,8 +69,8 @@ constexpr Ignored kNoEffect[] = {
 };
 constexpr size_t kNoEffectCount = sizeof kNoEffect / sizeof kNoEffect[0];
 
-Source g_sources[kRowCount] = {};  // of g_options, for confirm_conf
-bool g_ignored[kNoEffectCount] = {};   // which of kNoEffect were given
+Source g_sources[kRowCount] = {};     // of g_options, for confirm_conf
+bool g_ignored[kNoEffectCount] = {};  // which of kNoEffect were given
 
 constexpr const char* NameOf(Source source) {
   switch (source) {
@@ -110,7 +110,6 @@ bool ParseText(const Row& row, Span s, OptionText& out) {
   for (size_t i = 0; i < s.length; ++i) {
     if (s.text[i] == '\0' || strchr(row.words, s.text[i]) == nullptr) return false;
   }
-  out = "";
   memcpy(out.text, s.text, s.length);
   return true;
 }
@@ -140,8 +139,12 @@ void SettleTcacheMax(const Row& row, Options& options) {
 }
 
 bool ParseValue(const Row& row, Span s, Options& options) {
-  if (row.unit == OptionUnit::kRanges && !ParseRanges(s, options.cached_ranges)) return false;
-  if (row.text != nullptr) return ParseText(row, s, options.*row.text);
+  if (row.text != nullptr) {
+    OptionText text = "";
+    if (!ParseText(row, s, text) || (row.unit == OptionUnit::kRanges && !ParseRanges(s, options.cached_ranges))) return false;
+    options.*row.text = text;
+    return true;
+  }
   int64_t value = 0;
   if (!ParseNumberOrWord(row, s, value)) return false;
   options.*row.number = value;

@@ -7,10 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The program defines the one and assigns the other. */
-const char *malloc_conf = "narenas:3,confirm_conf:true";
+/* Both are defined by the C program; the one in C++ assigns the second. */
+#ifdef __cplusplus
+const char *malloc_conf = "narenas:3";
+#else
+const char *malloc_conf = "narenas:3,confirm_conf:true"; /* read before main */
+#endif
 
-static int lines, of_ours;
+static int lines, of_ours; /* through malloc_message */
 static char text[4096];
 static void Write(void *opaque, const char *line) {
   (void)opaque;
@@ -18,8 +22,9 @@ static void Write(void *opaque, const char *line) {
   if (strstr(line, "narenas:3 (malloc_conf)") != NULL) ++of_ours;
   if (strlen(text) + strlen(line) < sizeof text) strcat(text, line);
 }
-/* Defined as well: the options are read before main. */
+#ifndef __cplusplus
 void (*malloc_message)(void *, const char *) = Write;
+#endif
 
 static int Blocks(void) {
   char *p = (char *)mallocx(100, MALLOCX_ZERO | MALLOCX_ALIGN(64));
@@ -58,10 +63,17 @@ int main(void) {
   if (MALLOCX_ARENA(0) != 1 << 20 || MALLOCX_TCACHE(0) != 2 << 8 || MALLOCX_TCACHE_NONE != 1 << 8 || MALLCTL_ARENAS_ALL != 4096) return 11;
   int wrong = Blocks();
   if (wrong != 0) return 20 + wrong;
+#ifdef __cplusplus
+  if (lines != 0) return 13;
+  malloc_message = Write;
+  malloc_stats();
+  if (strstr(text, "xalloc: served this program") != text) return 14;
+#else
   if (lines < 20 || of_ours != 1) {
     printf("%d lines through malloc_message, %d name malloc_conf:\n%s", lines, of_ours, text);
     return 12;
   }
+#endif
   wrong = Tree();
   if (wrong != 0) return 30 + wrong;
   malloc_message = NULL;
