@@ -13,6 +13,7 @@
 #include "os/system.h"
 #include "purge/purge.h"
 #include "stats/snapshot.h"
+#include "stats/page.h"
 #include "stats/print.h"
 
 namespace xalloc {
@@ -54,13 +55,17 @@ void AfterForkInParent() {
   PinOwnCache(false);
 }
 
-void AfterForkInChild() {
-  if (!os::g_fork_gate.IsMine()) return;
+void TakeOverInChild() {
   os::g_fork_gate.OpenInChild();
   ForgetOtherCaches();
   PinOwnCache(false);
   ForgetPurging();
   ForgetManualFlights();
+}
+
+void AfterForkInChild() {
+  if (os::g_fork_gate.IsMine()) TakeOverInChild();
+  ReopenStatsPage();
 }
 
 // The first constructor and the last destructor of all, in a static program, too (for the .so, -z initfirst sees to it): handlers of
@@ -70,6 +75,7 @@ void OnLoad() {
   // The options are read at the first allocation; who gave some can bear it now.
   if (os::Environment("MALLOC_CONF") != nullptr || os::Environment("XALLOC_CONF") != nullptr) OwnCache();
   if (g_options.stats_print != 0) KeepStderr();
+  if (g_options.stats_page != 0) OpenStatsPage();
   if (!os::SanitizerPresent()) return;
   constexpr char kText[] = "xalloc: a sanitizer is in charge of memory here, stepping aside\n";
   os::WriteAll(2, kText, sizeof kText - 1);

@@ -64,6 +64,7 @@ enum Junk : int64_t { kJunkAlloc = 1, kJunkFree = 2 };
   X(stats_print_opts, "", 0, 31, kLetters, "Jpgmdablxeh", "instead of that, the statistics, with the letters that xmalloc_stats_print takes") \
   X(stats_interval, -1, -1, 1ll << 46, kBytes, "off=-1", "print each time that about so many bytes were handed out to threads; off, 0: never") \
   X(stats_interval_opts, "", 0, 31, kLetters, "Jpgmdablxeh", "the letters for that; none: the summary") \
+  X(stats_page, 0, 0, 1, kNone, "false=0|true=1", "counters in a page that other processes read, see docs/stats.md") \
   X(narenas, 0, 1, 64, kCount, "auto=0|default=0", "upper bound of arenas; auto: as many as threads run at once")                                \
   X(percpu_arena, 1, 0, 1, kNone, "disabled=0|percpu=1|phycpu=1", "arena by the CPU a thread runs on at refill and flush; disabled: by thread") \
   X(tcache, 1, 0, 1, kNone, "false=0|true=1", "thread caches")                                                                         \

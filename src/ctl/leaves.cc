@@ -33,8 +33,14 @@ int Epoch(Request& r) {
   return 0;
 }
 
+// What was asked for; `auto`: whether there is one.
+bool BackgroundThreadIsOn() {
+  const BackgroundThread wanted = BackgroundThreadWanted();
+  return wanted == BackgroundThread::kAuto ? CountsOfPurger().running : wanted == BackgroundThread::kTrue;
+}
+
 int BackgroundThreadOn(Request& r) {
-  r.out = CountsOfPurger().running ? 1 : 0;
+  r.out = BackgroundThreadIsOn() ? 1 : 0;
   if (r.writing) SetBackgroundThread(r.in != 0 ? BackgroundThread::kTrue : BackgroundThread::kFalse);
   return 0;
 }
@@ -270,7 +276,7 @@ const char* WordOf(const char* words, size_t bytes, int64_t value) {
 const OptionText& PresentEffect(OptionText Options::*option) { return g_options.*option; }
 int64_t PresentEffect(int64_t Options::*option) {
   if (option == &Options::narenas && g_options.narenas == 0) return Max(g_arenas.count(), 1u);
-  if (option == &Options::background_thread) return CountsOfPurger().running ? 1 : 0;
+  if (option == &Options::background_thread) return g_options.background_thread == 2 ? CountsOfPurger().running : g_options.background_thread;
   return g_options.*option;
 }
 

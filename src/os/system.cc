@@ -142,6 +142,32 @@ bool StillOpen(const KeptFd& kept) {
   return kept.fd >= 0 && Identify(kept.fd, now) && now.device == kept.device && now.inode == kept.inode;
 }
 
+uint64_t ProcessId() { return static_cast<uint64_t>(arch::Syscall(SYS_getpid)); }
+
+void* MapPublished(const char* name, size_t bytes, KeptFd& kept) {
+  constexpr long kCloseOnExec = 1, kAllowSealing = 2;      // MFD_...
+  constexpr long kAddSeals = 1033;                         // F_ADD_SEALS
+  constexpr long kSeals = 0x1 | 0x2 | 0x4 | 0x10;          // seal, shrink, grow, future write
+  constexpr long kReadWrite = 3, kShared = 1;
+  const long fd = arch::Syscall(SYS_memfd_create, reinterpret_cast<long>(name), kCloseOnExec | kAllowSealing);
+  if (fd < 0) return nullptr;
+  long at = -1;
+  if (arch::Syscall(SYS_ftruncate, fd, static_cast<long>(bytes)) == 0) at = arch::Syscall(SYS_mmap, 0, static_cast<long>(bytes), kReadWrite, kShared, fd, 0);
+  const bool mapped = at > 0 || at < -4095;
+  // A kernel without the last seal lets the program's own user write: no harm to the program either.
+  if (mapped) {
+    arch::Syscall(SYS_fcntl, fd, kAddSeals, kSeals);
+    kept = KeepFd(static_cast<int>(fd));
+  }
+  arch::Syscall(SYS_close, fd);
+  return mapped ? reinterpret_cast<void*>(at) : nullptr;
+}
+
+void ForgetPublished(void* at, size_t bytes, const KeptFd& fd) {
+  arch::Syscall(SYS_munmap, reinterpret_cast<long>(at), static_cast<long>(bytes));
+  if (StillOpen(fd)) arch::Syscall(SYS_close, fd.fd);
+}
+
 bool MemoryBarrierAllThreads() {
   constexpr long kPrivate = 1 << 3;   // MEMBARRIER_CMD_PRIVATE_EXPEDITED
   constexpr long kRegister = 1 << 4;  // MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED

@@ -47,6 +47,15 @@ struct KeptFd {
 KeptFd KeepFd(int fd);
 bool StillOpen(const KeptFd& kept);
 
+// By a raw system call: libc may have an older process's in mind.
+uint64_t ProcessId();
+
+// Memory that others can read through /proc/<pid>/fd, and nobody but this mapping can write; `name` is what its link there shows. Null: refused.
+// `fd` is out of the way of the program's.
+void* MapPublished(const char* name, size_t bytes, KeptFd& fd);
+// In a fork child: the parent's is not ours to write.
+void ForgetPublished(void* at, size_t bytes, const KeptFd& fd);
+
 // True if every running thread of the process passed a full barrier between call and return; false if the kernel cannot.
 bool MemoryBarrierAllThreads();
 

@@ -4,6 +4,7 @@
 #include "purge/purge.h"
 #include "purge/purger.h"
 #include "stats/interval.h"
+#include "stats/page.h"
 
 namespace xalloc {
 
@@ -11,6 +12,7 @@ namespace {
 void Tick(Event event) {
   PurgeTick(event);
   StatsTick(event);
+  StatsPageTick();
 }
 }  // namespace
 
