@@ -24,13 +24,6 @@
     exit(1);                                                                        \
   } while (0)
 
-/* For ctest's SKIP_RETURN_CODE. */
-static inline void NeedTree(void) {
-  if (mallctl("version", NULL, NULL, NULL, 0) != ENOENT) return;
-  puts("skipped: mallctl knows no names yet");
-  exit(77);
-}
-
 static inline size_t ReadSize(const char *name) {
   size_t value = 0, length = sizeof value;
   const int error = mallctl(name, &value, &length, NULL, 0);

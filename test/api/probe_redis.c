@@ -75,7 +75,6 @@ static void Count(void *opaque, const char *text) {
 }
 
 int main(void) {
-  NeedTree();
   for (size_t i = 0; i < sizeof live / sizeof *live; ++i) live[i] = malloc(1000 + i);
   Info();
   Bins();

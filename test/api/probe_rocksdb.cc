@@ -61,7 +61,6 @@ bool IsUndumped(const void* p) {
 }  // namespace
 
 int main() {
-  NeedTree();
   HOLDS(malloc_usable_size(nullptr) == 0);
   const unsigned arena = NewArena();
   unsigned cache = 0;

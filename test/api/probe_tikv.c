@@ -104,7 +104,6 @@ static void Indices(void) {
 }
 
 int main(void) {
-  NeedTree();
   const Mib version = Translate("version", 1);
   const char *text = NULL;
   for (int i = 0; i < 100; ++i) Read("version", &version, (void *)&text, sizeof text);

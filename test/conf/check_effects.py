@@ -156,6 +156,8 @@ for conf, low, high in (("stats_interval:16M", 4, 9), ("stats_interval:64M", 1, 
     expect(f"{conf}: {printed} times for 128 MB", low <= printed <= high)
 expect("stats_interval, small blocks", len(SUMMARY.findall(run("stats_interval:4M", "advised")[2])) >= 10)
 expect("stats_interval, without caches", len(SUMMARY.findall(run("stats_interval:100K,tcache:false", "pairs")[2])) in (5, 6, 7))
+expect("stats_page", "memfd:xalloc-stats" in run("stats_page:true", "descriptors")[1])
+expect("no stats_page", "memfd:xalloc-stats" not in run("", "descriptors")[1])
 first = run("stats_interval:16M,stats_interval_opts:J", "strand")[2].split("\n")[0]
 expect(f"stats_interval_opts: {first}", first and not SUMMARY.match(first))
 expect("stats_print", re.match("^xalloc: served this program", run("stats_print:true", "pairs")[2]) and run("", "pairs")[2] == "")

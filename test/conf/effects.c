@@ -150,8 +150,19 @@ static void advised(void) {
   printf("%s%s%s\n", wanted ? "hg" : "", wanted && unwanted ? " " : "", unwanted ? "nh" : "");
 }
 
+/* What the process has open. */
+static void descriptors(void) {
+  for (int fd = 0; fd < 1024; ++fd) {
+    char path[40], link[200];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    const ssize_t n = readlink(path, link, sizeof link - 1);
+    if (n > 0) printf("%.*s\n", (int)n, link);
+  }
+}
+
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
+  if (strcmp(what, "descriptors") == 0) descriptors();
   if (strcmp(what, "pairs") == 0) pairs(argc > 2 ? strtoul(argv[2], NULL, 10) : 64);
   if (strcmp(what, "stacks") == 0) stacks(argc > 2 ? strtoul(argv[2], NULL, 10) : 64);
   if (strcmp(what, "fill") == 0) fill();

@@ -86,4 +86,4 @@ for folder in "" "$compat"; do
 done
 [ "${digests[0]}" = "${digests[1]}" ] || fail "another dataset: ${digests[*]}"
 echo "redis on compat/libjemalloc.so.2: same dataset ${digests[0]}"
-[ -n "$answered" ] || skip "mallctl knows no names yet; all else holds"
+[ -n "$answered" ] || fail "mallctl answered nothing"
