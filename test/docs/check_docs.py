@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """check_docs.py <top>: what the docs say exists. Links between pages lead somewhere, every anchor that a message of the library names is a heading
-of docs/errors.md, every option of the table is a row of docs/options.md with its default and meaning."""
+of docs/errors.md, every option of the table is a row of docs/options.md with its default and meaning, every leaf of the tree one of docs/stats.md."""
 import pathlib
 import re
 import sys
@@ -32,5 +32,17 @@ for name, default, meaning in rows:
 if len(re.findall(r"^\| `", options, re.M)) != len(rows):
     wrong.append("docs/options.md: another number of options than the table has")
 
-print("\n".join(wrong) or f"{len(pages)} pages, {len(named)} anchors, {len(rows)} options")
+# Every leaf of the tree has its row, with its type and access.
+TYPES = {"B": "bool", "U": "unsigned", "W": "uint32_t", "Z": "size_t", "Q": "uint64_t", "S": "ssize_t", "T": "const char *", "P": "pointer", "V": "–"}
+ACCESS = {"R": "r", "W": "w", "RW": "rw", "RP": "r, w pointer"}
+leaves = re.findall(r'X\("([^"]+)", (\w+), (\w+),', (top / "src/ctl/tree.h").read_text())
+tree = (top / "docs/stats.md").read_text().split("## The tree")[1]
+for name, kind, access in leaves:
+    shown = name.replace("#", "<i>", 1).replace("#", "<j>")
+    if f"| `{shown}` | {TYPES[kind]} | {ACCESS[access]} | " not in tree:
+        wrong.append(f"docs/stats.md: {shown} ({TYPES[kind]}, {ACCESS[access]}) is missing or says something else")
+if len(leaves) < 100 or len(re.findall(r"^\| `", tree, re.M)) != len(leaves) + 1:
+    wrong.append("docs/stats.md: another number of leaves than the tree has")
+
+print("\n".join(wrong) or f"{len(pages)} pages, {len(named)} anchors, {len(rows)} options, {len(leaves)} leaves")
 sys.exit(1 if wrong else 0)
