@@ -17,7 +17,7 @@ namespace {
 constexpr int kZero = 0x40;
 constexpr int kCacheShift = 8, kArenaShift = 20;
 constexpr unsigned kCacheMask = 0xfff;
-constexpr unsigned kCacheNone = 1, kFirstCache = 2;  // XMALLOCX_TCACHE_NONE: -1 + 2
+constexpr unsigned kFirstCache = 2;  // the id 0; below: 0 no cache was named, 1 XMALLOCX_TCACHE_NONE
 
 size_t AlignmentOf(int flags) { return size_t{1} << (flags & 63); }
 unsigned CacheBits(int flags) { return static_cast<unsigned>(flags) >> kCacheShift & kCacheMask; }

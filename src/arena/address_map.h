@@ -49,9 +49,9 @@ class AddressMap {
   bool MakeRoom();
 
   MetaAllocator& meta_;
-  os::Lock lock_;                        // guards all writing
-  Atomic<uint32_t> version_{0};          // odd while somebody writes
-  Atomic<uint32_t> count_{0};            // rows in use
+  os::Lock lock_;                // guards all writing
+  Atomic<uint32_t> version_{0};  // odd while somebody writes
+  Atomic<uint32_t> count_{0};    // rows in use
   Atomic<Table*> table_{nullptr};
 };
 

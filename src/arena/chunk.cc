@@ -138,7 +138,8 @@ void EndPurge(Chunk* chunk, Run run, bool clean, bool by_force) {
 }
 
 void ForgetPurge(Chunk* chunk) {
-  for (Run run = NextRun(chunk->busy, nullptr, chunk->granules, 0); run.length != 0; run = NextRun(chunk->busy, nullptr, chunk->granules, run.begin)) {
+  for (Run run = NextRun(chunk->busy, nullptr, chunk->granules, 0); run.length != 0;
+       run = NextRun(chunk->busy, nullptr, chunk->granules, run.begin)) {
     EndPurge(chunk, run, false, false);
   }
 }

@@ -31,8 +31,8 @@ struct Chunk {
   uint64_t* free;
   uint64_t* dirty;
   uint64_t* zero;
-  uint64_t* busy;   // being purged, without the lock
-  Extent** owner;   // slabs: at each granule; blocks: at the first
+  uint64_t* busy;  // being purged, without the lock
+  Extent** owner;  // slabs: at each granule; blocks: at the first
 
   bool Holds(const void* p) const { return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base) < bytes; }
   unsigned GranuleOf(const void* p) const { return static_cast<unsigned>(static_cast<size_t>(static_cast<const char*>(p) - base) >> kLgGranule); }

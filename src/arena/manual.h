@@ -8,9 +8,9 @@
 //   Never    calls a hook with a lock held; hands a hook less or more than it gave: split and merge are never called
 //
 // Hooks: a chunk is 2 MiB, or what a block needs; where `alloc` refuses, half of that, down to what is needed. It goes back with `dalloc`
-// exactly as it came, when all of it is free and the arena is purged, or destroyed. No `dalloc`, or it refuses: the chunk stays, and goes to `destroy` in the
-// end. `commit` is called if `alloc` says that the memory is not. `purge_forced`, else `purge_lazy`, for runs that are free and dirty.
-// Thread safety: all functions, any thread that holds no lock. Who destroys or resets an arena sees to it that nobody uses its blocks.
+// exactly as it came, when all of it is free and the arena is purged, or destroyed. No `dalloc`, or it refuses: the chunk stays, and goes to
+// `destroy` in the end. `commit` is called if `alloc` says that the memory is not. `purge_forced`, else `purge_lazy`, for runs that are free and
+// dirty. Thread safety: all functions, any thread that holds no lock. Who destroys or resets an arena sees to it that nobody uses its blocks.
 #pragma once
 
 #include "arena/address_map.h"
@@ -73,7 +73,7 @@ struct ManualBlock {
   ManualArena* arena;  // null: in none
   unsigned cls;        // 0: a large block, or none
   size_t usable;
-  Misuse misuse;       // kNone: p is a block, as far as the arena knows
+  Misuse misuse;  // kNone: p is a block, as far as the arena knows
 };
 ManualBlock LookAtManual(const void* p);
 

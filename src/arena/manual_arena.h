@@ -17,9 +17,9 @@ class ManualArena {
   ManualArena() = delete;
 
   void Begin(extent_hooks_t* hooks);
-  bool Close();  // nothing comes from it any more; false: it was not alive
+  bool Close();        // nothing comes from it any more; false: it was not alive
   void GiveAllBack();  // after that
-  bool Reset();  // false: it was not alive
+  bool Reset();        // false: it was not alive
   unsigned index() const { return index_; }
   void SetIndex(unsigned index) { index_ = index; }
 
@@ -44,9 +44,9 @@ class ManualArena {
   ManualArena* next_retired;  // of the directory
   void SetHooks(extent_hooks_t* hooks);
 
-  extent_hooks_t* hooks;                 // under the lock
-  char name[32];                         // under the lock
-  Atomic<int64_t> dirty_ms, muzzy_ms;    // relaxed
+  extent_hooks_t* hooks;               // under the lock
+  char name[32];                       // under the lock
+  Atomic<int64_t> dirty_ms, muzzy_ms;  // relaxed
 
  private:
   struct Bin {
@@ -96,15 +96,15 @@ class ManualArena {
   size_t PurgeDirtyOf(Chunk* chunk, const Visit& visit);
 
   os::Lock lock_;
-  unsigned index_;                       // never changes once it is given
-  bool alive_;                           // and all below: under the lock
-  Atomic<uint32_t> growing_, purging_;   // threads with the hooks; written under the lock, read without by who waits for 0
-  Atomic<uint32_t> grown_;               // chunks that came; the same
+  unsigned index_;                                         // never changes once it is given
+  bool alive_;                                             // and all below: under the lock
+  Atomic<uint32_t> growing_, purging_;                     // threads with the hooks; written under the lock, read without by who waits for 0
+  Atomic<uint32_t> grown_;                                 // chunks that came; the same
   List<Chunk, &Chunk::next, &Chunk::prev> chunks_, full_;  // full_: no granule is free, none is being purged
   size_t mapped_, large_bytes_;
-  uint64_t changes_;                     // of who has which granule
-  Atomic<uint32_t> events_;              // since its creation; written under the lock, read without: relaxed
-  uint64_t seen_changes_, seen_ms_;      // by Decay
+  uint64_t changes_;                 // of who has which granule
+  Atomic<uint32_t> events_;          // since its creation; written under the lock, read without: relaxed
+  uint64_t seen_changes_, seen_ms_;  // by Decay
   uint64_t nmalloc_large_, ndalloc_large_, npurge_, nmadvise_, purged_;
   Bin bins_[kNumBins];
 };

@@ -211,7 +211,8 @@ Run WholePages(const Chunk* chunk, Run run) {
 enum class Purged { kRefused, kLazily, kByForce };
 Purged PurgeRun(extent_hooks_t* hooks, const Chunk* chunk, Run run, unsigned arena) {
   const size_t offset = size_t{run.begin} << kLgGranule, length = size_t{run.length} << kLgGranule;
-  if (hooks->purge_forced != nullptr && !Refused(hooks->purge_forced(hooks, chunk->base, chunk->bytes, offset, length, arena))) return Purged::kByForce;
+  if (hooks->purge_forced != nullptr && !Refused(hooks->purge_forced(hooks, chunk->base, chunk->bytes, offset, length, arena)))
+    return Purged::kByForce;
   if (hooks->purge_lazy != nullptr && !Refused(hooks->purge_lazy(hooks, chunk->base, chunk->bytes, offset, length, arena))) return Purged::kLazily;
   return Purged::kRefused;
 }

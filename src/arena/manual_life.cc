@@ -127,7 +127,9 @@ extent_hooks_t* HooksOf(ManualArena* arena) {
   ArenaGuard guard(arena->lock());
   return arena->hooks;
 }
-void SetHooks(ManualArena* arena, extent_hooks_t* hooks) { arena->SetHooks(hooks != nullptr ? hooks : const_cast<extent_hooks_t*>(DefaultExtentHooks())); }
+void SetHooks(ManualArena* arena, extent_hooks_t* hooks) {
+  arena->SetHooks(hooks != nullptr ? hooks : const_cast<extent_hooks_t*>(DefaultExtentHooks()));
+}
 
 int64_t DirtyDecayMsOf(ManualArena* arena) { return arena->dirty_ms.Relaxed(); }
 void SetDirtyDecayMs(ManualArena* arena, int64_t ms) {

@@ -20,7 +20,7 @@ constexpr unsigned kMostFilled = 8;
 unsigned FillOf(unsigned cls) { return Min(Max(static_cast<unsigned>(kFillBytes / ClassSize(cls)), 1u), Min(kMostFilled, RoomOf(cls) / 2)); }
 
 struct ExplicitCache {
-  os::Lock lock;   // guards all below
+  os::Lock lock;  // guards all below
   bool live;
   uint8_t count[kNumBins];
   void** slots[kNumBins];  // the coldest first; null until the class is used

@@ -225,8 +225,19 @@ TEST_F(Arenas, TrimGivesTheirMemoryBackToo) {
 TEST_F(Arenas, ABoundThreadGetsAllFromItsArena) {
   std::thread([&] {
     ASSERT_TRUE(BindThread(index_));
-    void* all[] = {malloc(100), malloc(0), calloc(3, 1000), realloc(nullptr, 50), aligned_alloc(4096, 5000), memalign(128, 3), valloc(10), malloc(1000000),
-                   ::operator new(10), xmallocx(10, 0), xmallocx(10, XMALLOCX_TCACHE_NONE), xmallocx(10, XMALLOCX_ALIGN(64)), xmallocx(10, XMALLOCX_TCACHE(cache_))};
+    void* all[] = {malloc(100),
+                   malloc(0),
+                   calloc(3, 1000),
+                   realloc(nullptr, 50),
+                   aligned_alloc(4096, 5000),
+                   memalign(128, 3),
+                   valloc(10),
+                   malloc(1000000),
+                   ::operator new(10),
+                   xmallocx(10, 0),
+                   xmallocx(10, XMALLOCX_TCACHE_NONE),
+                   xmallocx(10, XMALLOCX_ALIGN(64)),
+                   xmallocx(10, XMALLOCX_TCACHE(cache_))};
     for (void* p : all) {
       EXPECT_EQ(OwnerOf(p), index_);
       free(p);

@@ -217,7 +217,8 @@ TEST_F(Explicit, ABoundThreadAllocatesFromItsArena) {
     const unsigned automatic = BoundArena();
     ASSERT_TRUE(BindThread(index_));
     EXPECT_EQ(BoundArena(), index_);
-    std::vector<void*> all = {Malloc(64), Malloc(3000), Malloc(100000), Calloc(50), MallocAligned(100, 64, true), MallocAligned(100000, 65536, false)};
+    std::vector<void*> all = {
+        Malloc(64), Malloc(3000), Malloc(100000), Calloc(50), MallocAligned(100, 64, true), MallocAligned(100000, 65536, false)};
     for (void* p : all) {
       ASSERT_NE(p, nullptr);
       EXPECT_EQ(ManualOwnerOf(p), arena_.manual);
@@ -327,7 +328,8 @@ void LiveOneLife(unsigned seed, const std::vector<unsigned>& shared, Exchange& e
     const unsigned arena = random() % 3 == 0 ? own : shared[random() % shared.size()];
     const size_t size = random() % 8 == 0 ? 33000 + random() % 200000 : 8 + random() % 3000;
     const bool cached = size <= kMaxSmall && random() % 2 == 0 && arena != own;
-    auto* p = static_cast<unsigned char*>(cached ? AllocateCached(cache, SizeToClass(size), ArenaOf(arena)) : AllocateIn(ArenaOf(arena), size, 1, false));
+    auto* p =
+        static_cast<unsigned char*>(cached ? AllocateCached(cache, SizeToClass(size), ArenaOf(arena)) : AllocateIn(ArenaOf(arena), size, 1, false));
     ASSERT_NE(p, nullptr);
     p[0] = p[7] = static_cast<unsigned char>(random());
     if (arena == own) {
@@ -335,7 +337,8 @@ void LiveOneLife(unsigned seed, const std::vector<unsigned>& shared, Exchange& e
     } else {
       exchange.Put(p);
     }
-    if (void* other = random() % 4 != 0 ? exchange.Take() : nullptr; other != nullptr) CheckAndFree(other, random() % 2 == 0 ? static_cast<int>(cache) : -1);
+    if (void* other = random() % 4 != 0 ? exchange.Take() : nullptr; other != nullptr)
+      CheckAndFree(other, random() % 2 == 0 ? static_cast<int>(cache) : -1);
     if (!mine.empty() && random() % 4 == 0) {
       CheckAndFree(mine.back(), -1);
       mine.pop_back();
