@@ -25,7 +25,8 @@ class ManualArena {
 
   unsigned Refill(unsigned cls, void** out, unsigned n);
   Extent* AllocateLarge(size_t usable, size_t alignment, bool* zeroed);
-  size_t Purge();
+  // `lazily`: purge_lazy is asked first.
+  size_t Purge(bool lazily = false);
   size_t Decay(uint64_t now_ms);
   // After an operation on the arena, without the lock.
   void Tick();
@@ -59,6 +60,7 @@ class ManualArena {
   struct Visit {
     extent_hooks_t* hooks;
     uint32_t grown;
+    bool lazily = false;
   };
 
   // Under the lock.

@@ -209,8 +209,10 @@ Run WholePages(const Chunk* chunk, Run run) {
 }
 
 enum class Purged { kRefused, kLazily, kByForce };
-Purged PurgeRun(extent_hooks_t* hooks, const Chunk* chunk, Run run, unsigned arena) {
+Purged PurgeRun(extent_hooks_t* hooks, const Chunk* chunk, Run run, unsigned arena, bool lazily) {
   const size_t offset = size_t{run.begin} << kLgGranule, length = size_t{run.length} << kLgGranule;
+  if (lazily && hooks->purge_lazy != nullptr && !Refused(hooks->purge_lazy(hooks, chunk->base, chunk->bytes, offset, length, arena)))
+    return Purged::kLazily;
   if (hooks->purge_forced != nullptr && !Refused(hooks->purge_forced(hooks, chunk->base, chunk->bytes, offset, length, arena)))
     return Purged::kByForce;
   if (hooks->purge_lazy != nullptr && !Refused(hooks->purge_lazy(hooks, chunk->base, chunk->bytes, offset, length, arena))) return Purged::kLazily;
@@ -228,7 +230,7 @@ size_t ManualArena::PurgeDirtyOf(Chunk* chunk, const Visit& visit) {
     if (run.length == 0) continue;
     BeginPurge(chunk, run);
     lock_.Release(os::Rank::kBin);
-    const Purged purged = PurgeRun(visit.hooks, chunk, run, index_);
+    const Purged purged = PurgeRun(visit.hooks, chunk, run, index_, visit.lazily);
     lock_.Acquire(os::Rank::kBin);
     EndPurge(chunk, run, purged != Purged::kRefused, purged == Purged::kByForce);
     nmadvise_++;
@@ -247,7 +249,7 @@ size_t ManualArena::PurgeRuns(const Visit& visit) {
   return bytes;
 }
 
-size_t ManualArena::Purge() {
+size_t ManualArena::Purge(bool lazily) {
   Extent* dead = nullptr;
   lock_.Acquire(os::Rank::kBin);
   const bool alive = alive_;
@@ -255,6 +257,7 @@ size_t ManualArena::Purge() {
   if (alive) {
     RemoveEmptySlabs(&dead);
     visit = BeginVisit(purging_);
+    visit.lazily = lazily;
   }
   lock_.Release(os::Rank::kBin);
   FreeExtents(dead);
@@ -284,7 +287,7 @@ size_t ManualArena::Decay(uint64_t now_ms) {
     if (due) seen_ms_ = now_ms;
   }
   lock_.Release(os::Rank::kBin);
-  return due ? Purge() : 0;
+  return due ? Purge(muzzy_ms.Relaxed() != 0) : 0;
 }
 
 bool ManualArena::HasDefaultHooks() {

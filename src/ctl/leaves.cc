@@ -132,9 +132,7 @@ int ArenaPurge(Request& r) {
 int ArenaDecay(Request& r) {
   return ForEachMeant(
       r, [] { DecayNow(); },
-      [](ManualArena* arena) {
-        if (DirtyDecayMsOf(arena) == 0) PurgeArena(arena);
-      });
+      [](ManualArena* arena) { DecayArena(arena, os::NowMs()); });
 }
 
 int ErrorOf(ArenaDone done) { return done == ArenaDone::kDone ? 0 : done == ArenaDone::kNoSuch ? ENOENT : EFAULT; }
