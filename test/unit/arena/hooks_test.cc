@@ -199,6 +199,25 @@ TEST_F(Hooks, RefusedCommitGivesTheMemoryBack) {
   }
 }
 
+TEST_F(Hooks, DecayAsksLazyFirstWhereThereIsAMuzzyTime) {
+  program_.hooks.purge_forced = Program::Forced;
+  program_.hooks.purge_lazy = Program::Lazy;
+  Create();
+  SetDirtyDecayMs(arena_, 1000);
+  void* kept = ManualAllocateLarge(arena_, 65536, 1, false);
+  for (const int64_t muzzy : {int64_t{0}, int64_t{1000}}) {
+    SetMuzzyDecayMs(arena_, muzzy);
+    program_.forced = program_.lazy = 0;
+    Free(memset(ManualAllocateLarge(arena_, 262144, 1, false), 1, 262144));
+    const uint64_t now = muzzy == 0 ? 5000 : 50000;
+    EXPECT_EQ(DecayArena(arena_, now), 0u);
+    EXPECT_GE(DecayArena(arena_, now + 1000), 262144u);
+    EXPECT_EQ(program_.lazy > 0, muzzy != 0);
+    EXPECT_EQ(program_.forced > 0, muzzy == 0);
+  }
+  Free(kept);
+}
+
 TEST_F(Hooks, PurgeForcedComesBeforeLazyAndARefusalLeavesItDirty) {
   program_.hooks.dalloc = nullptr;
   program_.hooks.purge_forced = Program::Forced;
