@@ -221,14 +221,12 @@ void DropFromExplicitCaches(ManualArena* arena) {
   ForEachExplicit([arena](ExplicitCache* cache) { RemoveObjectsOf(cache, arena); });
 }
 
-size_t ExplicitCachedBytes(bool with_manual) {
+size_t ExplicitCachedBytes() {
   size_t bytes = 0;
-  ForEachExplicit([&bytes, with_manual](ExplicitCache* cache) {
+  ForEachExplicit([&bytes](ExplicitCache* cache) {
     CacheGuard guard(cache->lock);
     for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
-      for (unsigned i = 0; i < cache->count[cls]; ++i) {
-        if (with_manual || ManualOwnerOf(cache->slots[cls][i]) == nullptr) bytes += ClassSize(cls);
-      }
+      bytes += cache->count[cls] * ClassSize(cls);
     }
   });
   return bytes;

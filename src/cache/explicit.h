@@ -28,8 +28,8 @@ void* AllocateCached(unsigned id, unsigned cls, const ArenaRef& from);
 // Any block. What is none is reported, here or when it reaches its slab.
 void FreeCached(unsigned id, void* p);
 
-// Bytes that lie in them: of the shared heap, or of all arenas.
-size_t ExplicitCachedBytes(bool with_manual);
+// Bytes that lie in them.
+size_t ExplicitCachedBytes();
 // Each lock was free since the fork gate closed.
 void AwaitExplicitLocks();
 

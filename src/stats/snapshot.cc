@@ -195,7 +195,7 @@ bool RefreshSnapshot() {
   os::Guard<os::Rank::kInit> guard(g_lock);
   if (!MakeTables()) return false;
   Totals t;
-  CollectShared(t, true);
+  CollectShared(t);
   memset(static_cast<void*>(g_sum), 0, sizeof *g_sum);
   g_slabs_of_others = 0;
   const unsigned count = ArenaCount();

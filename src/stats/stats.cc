@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "stats/stats.h"
 
+#include "arena/manual.h"
 #include "base/line_buffer.h"
 #include "cache/explicit.h"
 #include "cache/fast_path.h"
@@ -34,6 +35,14 @@ void AddCache(ThreadCache* cache, void* totals) {
   t->caches++;
 }
 
+void AddManual(Totals& t, const ManualStats& s) {
+  t.small_allocated += s.small_allocated;
+  t.large_allocated += s.large_allocated;
+  t.slab_free += s.active - Min(s.active, s.small_allocated + s.large_allocated);
+  t.extents.used += s.active;
+  t.extents.dirty += s.dirty;
+}
+
 }  // namespace
 
 Totals CollectTotals() {
@@ -47,15 +56,18 @@ Totals CollectTotals() {
       if (arena->BinInUse(cls)) AddBin(t, arena->StatsOf(cls), cls, slab_bytes);
     }
   }
-  CollectShared(t, false);
+  CollectShared(t);
   t.large_allocated = t.extents.mapped_blocks + (t.extents.used > slab_bytes ? t.extents.used - slab_bytes : 0);
+  for (unsigned i = 0; i < ArenaCount(); ++i) {
+    if (ManualArena* arena = ArenaOf(i).manual; arena != nullptr) AddManual(t, StatsOf(arena));
+  }
   t.small_allocated -= Min(t.small_allocated, t.small_cached());
   return t;
 }
 
-void CollectShared(Totals& t, bool with_manual) {
+void CollectShared(Totals& t) {
   ForEachCache(AddCache, &t);
-  t.in_caches += ExplicitCachedBytes(with_manual);
+  t.in_caches += ExplicitCachedBytes();
   t.extents = g_extents.Stats();
   t.size_mismatches = g_size_mismatches.Relaxed();
   t.huge_pinned = g_extents.PinnedByHugePages();

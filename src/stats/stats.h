@@ -25,7 +25,7 @@ struct Totals {
 
 Totals CollectTotals();
 // All of it that is not counted by the arenas' bins: caches, extents, metadata.
-void CollectShared(Totals& t, bool with_manual);
+void CollectShared(Totals& t);
 
 // Writes lines that begin with "xalloc: " to stderr: what it served, what it gave back, and what it has not given back and why.
 void PrintSummary();

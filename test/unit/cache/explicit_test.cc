@@ -72,9 +72,9 @@ TEST_F(Explicit, MixesBlocksOfAllArenas) {
   std::vector<void*> all;
   for (int i = 0; i < 300; ++i) all.push_back(AllocateCached(id_, kClass, i % 3 == 0 ? arena_ : HomeArena()));
   for (void* p : all) FreeCached(id_, p);
-  EXPECT_GT(ExplicitCachedBytes(false), 0u);
+  EXPECT_GT(ExplicitCachedBytes(), 0u);
   EXPECT_TRUE(FlushExplicitCache(id_));
-  EXPECT_EQ(ExplicitCachedBytes(false), 0u);
+  EXPECT_EQ(ExplicitCachedBytes(), 0u);
   EXPECT_EQ(StatsOf(arena_.manual).small_allocated, 0u);
 }
 

@@ -238,6 +238,7 @@ TEST(Arenas, LiveFromCreateToDestroy) {
   EXPECT_EQ(Read<size_t>(stats + ".large.allocated"), size_t{1} << 20);
   EXPECT_GE(Read<size_t>(stats + ".mapped"), (size_t{1} << 20) + 112000);
   EXPECT_EQ(Read<uint64_t>(stats + ".large.nmalloc"), 1u);
+  EXPECT_EQ(CollectTotals().allocated(), Read<size_t>("stats.allocated"));
   unsigned found = 0;
   size_t length = sizeof found;
   ASSERT_EQ(CtlByName("arenas.lookup", &found, &length, &large, sizeof large), 0);
