@@ -11,7 +11,7 @@ label=ci
 
 need g++ clang cmake ninja-build ccache libgtest-dev libbenchmark-dev valgrind strace gdb spin python3 libpython3.11-testsuite \
   g++-aarch64-linux-gnu qemu-user-static sqlite3 redis-server redis-tools libclang-rt-14-dev libjemalloc2 libmimalloc2.0 \
-  libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools || exit 1
+  libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools mariadb-server-core || exit 1
 
 rows=()
 failed=0
