@@ -97,7 +97,6 @@
   X("stats.hugepages.collapse_failures", Q, R, Total(pages.collapse_failures))     \
   X("stats.background_thread.num_threads", Z, R, Total(purger_threads))            \
   X("stats.background_thread.num_runs", Q, R, Total(purger_runs))                  \
-  X("stats.background_thread.run_interval", Q, R, Total(purger_interval))          \
   X("stats.arenas.#.nthreads", U, R, Arena(nthreads))                              \
   X("stats.arenas.#.uptime", Q, R, Arena(uptime))                                  \
   X("stats.arenas.#.dss", T, R, Call(Dss))                                         \

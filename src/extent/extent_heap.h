@@ -29,6 +29,9 @@ namespace xalloc {
   X(purged, "bytes given back")                                                       \
   X(purge_calls, "system calls to give back")                                         \
   X(purge_ns, "nanoseconds spent in them; heaps of 8 MiB and more")                   \
+  X(muzzy_purges, "batches, of those, of memory that had been offered")               \
+  X(muzzy_calls, "system calls for these")                                            \
+  X(muzzy_purged, "bytes of these")                                                   \
   X(offered, "bytes offered to the kernel, which takes them when it needs some")      \
   X(inside, "bytes given back inside of slabs")                                       \
   X(spared, "times that a huge page was left whole for less than half of it")         \

@@ -50,6 +50,11 @@ size_t ExtentHeap::GiveBack(size_t bytes, Manner manner, Stage stage) {
     stats_.pages.purges++;
     stats_.pages.purge_calls += calls;
     stats_.pages.purge_ns += took;
+    if (stage == Stage::kPurgeOffered) {
+      stats_.pages.muzzy_purges++;
+      stats_.pages.muzzy_calls += calls;
+      stats_.pages.muzzy_purged += back;
+    }
     lock_.Release(os::Rank::kExtents);
     if (back == 0) break;  // refused pieces come round again
     done += back;

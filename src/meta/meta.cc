@@ -92,6 +92,7 @@ bool MetaAllocator::AddChunk(size_t at_least) {
     chunk = MapHuge();
     if (chunk != nullptr) bytes = kHugepage;
   }
+  const bool huge = chunk != nullptr;
   if (chunk == nullptr) chunk = pages_->map(bytes);
   while (chunk == nullptr && bytes / 2 >= Max(at_least + 4096, os::PageSize())) {
     bytes /= 2;
@@ -103,6 +104,7 @@ bool MetaAllocator::AddChunk(size_t at_least) {
   }
   if (chunk == nullptr) return false;
   os::Guard<os::Rank::kMeta> guard(lock_);
+  huge_ += huge ? bytes : 0;
   cursor_ = static_cast<char*>(chunk);
   end_ = cursor_ + bytes;
   chunk_bytes_ = bytes;

@@ -34,6 +34,11 @@ class MetaAllocator {
     os::Guard<os::Rank::kMeta> guard(lock_);
     return allocated_;
   }
+  // Of them, in huge pages that were asked for.
+  size_t huge_bytes() {
+    os::Guard<os::Rank::kMeta> guard(lock_);
+    return huge_;
+  }
   os::Lock& lock() { return lock_; }
 
  private:
@@ -54,6 +59,7 @@ class MetaAllocator {
   char* end_ = nullptr;
   size_t chunk_bytes_ = 0;  // of the newest chunk; 0: the static one is still to come
   size_t allocated_ = 0;
+  size_t huge_ = 0;  // bytes of chunks that huge pages were asked for
   char* spare_ = nullptr;
   char* spare_end_ = nullptr;
   FreeBlock* free_[kClasses] = {};

@@ -101,10 +101,13 @@ void AddShared(ArenaNumbers& n, const Totals& t, uint64_t slabs_of_others) {
   n.base = t.metadata;
   n.tcache_bytes = t.in_caches;
   n.nthreads = t.caches;
-  n.dirty_npurge = e.pages.purges;
-  n.dirty_nmadvise = e.pages.purge_calls;
-  n.dirty_purged = e.pages.purged / os::PageSize();
-  n.muzzy_purged = e.pages.offered / os::PageSize();
+  // What was offered has left the first stage, and what was given back after that the second.
+  n.dirty_npurge = e.pages.purges - e.pages.muzzy_purges;
+  n.dirty_nmadvise = e.pages.purge_calls - e.pages.muzzy_calls;
+  n.dirty_purged = (e.pages.purged - e.pages.muzzy_purged + e.pages.offered) / os::PageSize();
+  n.muzzy_npurge = e.pages.muzzy_purges;
+  n.muzzy_nmadvise = e.pages.muzzy_calls;
+  n.muzzy_purged = e.pages.muzzy_purged / os::PageSize();
 }
 
 void FinishPages(ArenaNumbers& n) {
@@ -149,6 +152,8 @@ bool PublishArena(unsigned i, const Totals* shared) {
   if (arena.automatic != nullptr) CollectAutomatic(*g_draft, arena.automatic, shared);
   if (arena.manual != nullptr) CollectManual(*g_draft, arena.manual);
   g_draft->there = arena.exists() ? 1 : 0;
+  g_draft->born = g_of_arena[i]->there != 0 ? g_of_arena[i]->born : os::NowNs();
+  g_draft->uptime = os::NowNs() - g_draft->born;
   if (arena.exists()) AddWords(*g_sum, *g_draft);
   Publish(*g_of_arena[i], *g_draft);
   return true;
@@ -167,6 +172,7 @@ TotalNumbers TotalsFrom(const Totals& t, const ArenaNumbers& sum) {
   n.active = sum.pactive * os::PageSize();
   n.allocated = sum.small_allocated + sum.large_allocated - Min(sum.small_allocated + sum.large_allocated, sum.tcache_bytes + sum.depot_bytes);
   n.metadata = t.metadata;
+  n.metadata_thp = g_meta.huge_bytes();
   n.resident = sum.resident;
   n.mapped = sum.mapped;
   n.retained = sum.retained;
@@ -207,6 +213,7 @@ bool RefreshSnapshot() {
   if (first < count && !PublishArena(first, &t)) return false;
   const TotalNumbers totals = TotalsFrom(t, *g_sum);
   g_sum->there = 1;
+  g_sum->uptime = NumbersOf(first) != nullptr ? NumbersOf(first)->uptime : 0;
   Publish(*g_merged, *g_sum);
   Publish(g_totals, totals);
   return true;

@@ -28,6 +28,7 @@ struct LextentNumbers {
 
 struct ArenaNumbers {
   uint64_t there;  // 0: no such arena now
+  uint64_t born;   // ns: the first snapshot that saw it
   uint64_t nthreads, uptime;
   uint64_t pactive, pdirty, pmuzzy;  // pages of the kernel
   uint64_t mapped, retained, base, internal, tcache_bytes, depot_bytes, resident;
@@ -44,7 +45,7 @@ struct TotalNumbers {
   uint64_t zero_reallocs;
   uint64_t arenas, caches, tcache_bytes, depot_bytes, slab_free, dirty, muzzy, huge_pinned;
   uint64_t size_mismatches, peak;
-  uint64_t purger_threads, purger_runs, purger_interval;
+  uint64_t purger_threads, purger_runs;
   PageCounters pages;
 };
 

@@ -92,6 +92,7 @@ size_t RandomSize(Random& random) {
 void* (*g_mallocx)(size_t, int);
 void* (*g_rallocx)(void*, size_t, int);
 void (*g_sdallocx)(void*, size_t, int);
+int (*g_mallctl)(const char*, void*, size_t*, void*, size_t) = nullptr;
 
 Block Allocate(Random& random) {
   Block b = {nullptr, RandomSize(random), g_stamps++, 0};
@@ -198,6 +199,10 @@ void* Worker(void* arg) {
       }
     }
     if (random() % 50000 == 0) malloc_trim(0);
+    if (g_mallctl != nullptr && random() % 20000 == 0) {
+      bool wanted = random() % 2 == 0;
+      g_mallctl("background_thread", nullptr, nullptr, &wanted, sizeof wanted);
+    }
     if (random() % 60000 == 0) {
       const pid_t child = fork();
       if (child == 0) {
@@ -251,6 +256,11 @@ int main(int argc, char** argv) {
   g_mallocx = reinterpret_cast<decltype(g_mallocx)>(dlsym(RTLD_DEFAULT, "xmallocx"));
   g_rallocx = reinterpret_cast<decltype(g_rallocx)>(dlsym(RTLD_DEFAULT, "xrallocx"));
   g_sdallocx = reinterpret_cast<decltype(g_sdallocx)>(dlsym(RTLD_DEFAULT, "xsdallocx"));
+  // The purger is switched on and off where its options say that it is there to be tried.
+  const char* conf = getenv("MALLOC_CONF");
+  if (conf != nullptr && strstr(conf, "background_thread:true") != nullptr) {
+    g_mallctl = reinterpret_cast<decltype(g_mallctl)>(dlsym(RTLD_DEFAULT, "xmallctl"));
+  }
   g_shared = static_cast<Shared*>(mmap(nullptr, kShared * sizeof(Shared), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   g_end = Now() + seconds;
   uintptr_t generation = 0;

@@ -203,6 +203,30 @@ TEST(Effects, PurgeGivesBackWhatIsDirty) {
   EXPECT_EQ(Do("arena.0.reset"), EFAULT);
 }
 
+TEST(Effects, TheTwoStagesAreCountedApart) {
+  const auto muzzy = Read<ssize_t>("arenas.muzzy_decay_ms");
+  for (const bool two_stages : {false, true}) {
+    Epoch();
+    const auto dirty_before = Read<uint64_t>("stats.arenas.4096.dirty_purged"), muzzy_before = Read<uint64_t>("stats.arenas.4096.muzzy_purged");
+    void* p = Malloc(size_t{20} << 20);
+    memset(p, 1, size_t{20} << 20);
+    Free(p);
+    if (two_stages) {
+      g_extents.Offer(SIZE_MAX / 2, Manner::kEverything);
+      g_extents.PurgeOffered(SIZE_MAX / 2);
+    } else {
+      g_extents.Purge(SIZE_MAX / 2);
+    }
+    Epoch();
+    const auto pages = (uint64_t{20} << 20) / Read<size_t>("arenas.page");
+    EXPECT_GE(Read<uint64_t>("stats.arenas.4096.dirty_purged"), dirty_before + pages);
+    EXPECT_EQ(Read<uint64_t>("stats.arenas.4096.muzzy_purged") >= muzzy_before + pages, two_stages);
+    EXPECT_EQ(Read<uint64_t>("stats.arenas.4096.muzzy_npurge") > 0, two_stages);
+  }
+  Write<ssize_t>("arenas.muzzy_decay_ms", muzzy);
+  EXPECT_GT(Read<uint64_t>("stats.arenas.0.uptime"), 0u);
+}
+
 TEST(Effects, ThePurgerIsSwitched) {
   ASSERT_EQ(Write("background_thread", true), 0);
   const auto most = Read<size_t>("max_background_threads");
