@@ -97,13 +97,41 @@ void* Reallocate(void* p, size_t old_size, size_t size, int flags) {
 
 using namespace xalloc;
 
-XALLOC_EXPORT void* xmallocx(size_t size, int flags) { return XALLOC_LIKELY(flags == 0) ? Malloc(size) : Allocate(size, flags); }
+namespace {
+
+// All that is usable, so that the block can grow with XMALLOCX_ZERO and reads as zero still.
+void ZeroToTheEnd(void* p, size_t size) {
+  const size_t usable = UsableSize(p, Act::kUsableSize);
+  if (usable > size) memset(static_cast<char*>(p) + size, 0, usable - size);
+}
+
+void* Failed(size_t size) {
+  if (XALLOC_UNLIKELY(g_options.xmalloc != 0)) ReportOutOfMemory(size);
+  return nullptr;
+}
+
+XALLOC_NOINLINE void* AllocateOrFail(size_t size, int flags) {
+  void* p = Allocate(size, flags);
+  if (XALLOC_UNLIKELY(p == nullptr)) return Failed(size);
+  if ((flags & kZero) != 0) ZeroToTheEnd(p, size);
+  return p;
+}
+
+XALLOC_NOINLINE void* PlainSlow(size_t size) {
+  void* p = MallocSlow(size);
+  return XALLOC_LIKELY(p != nullptr) ? p : Failed(size);
+}
+
+}  // namespace
+
+XALLOC_EXPORT void* xmallocx(size_t size, int flags) { return XALLOC_LIKELY(flags == 0) ? AllocateOr<PlainSlow>(size) : AllocateOrFail(size, flags); }
 
 XALLOC_EXPORT void* xrallocx(void* p, size_t size, int flags) {
-  if (size > PTRDIFF_MAX) return nullptr;
+  if (size > PTRDIFF_MAX) return Failed(size);
   const size_t old_size = UsableSize(p, Act::kRealloc);
   void* moved = Reallocate(p, old_size, size, flags);
-  if (moved != nullptr && (flags & kZero) != 0) {
+  if (XALLOC_UNLIKELY(moved == nullptr)) return Failed(size);
+  if ((flags & kZero) != 0) {
     const size_t new_size = UsableSize(moved, Act::kRealloc);
     if (new_size > old_size) memset(static_cast<char*>(moved) + old_size, 0, new_size - old_size);
   }

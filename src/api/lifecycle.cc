@@ -73,7 +73,7 @@ void AfterForkInChild() {
 void OnLoad() {
   pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild);
   // The options are read at the first allocation; who gave some can bear it now.
-  if (os::Environment("MALLOC_CONF") != nullptr || os::Environment("XALLOC_CONF") != nullptr) OwnCache();
+  if (os::Environment("MALLOC_CONF") != nullptr || os::Environment("XALLOC_CONF") != nullptr || ProgramHasConf()) OwnCache();
   if (g_options.stats_print != 0) KeepStderr();
   if (g_options.stats_page != 0) OpenStatsPage();
   if (!os::SanitizerPresent()) return;

@@ -9,6 +9,7 @@
 namespace xalloc {
 
 constinit thread_local uint16_t t_bound [[gnu::tls_model("initial-exec")]] = 0;
+constinit thread_local uint16_t t_bound_birth [[gnu::tls_model("initial-exec")]] = 0;
 
 constinit ArenaLocks g_arena_locks[kMaxArenas];
 constinit ArenaTable g_arenas{{&g_extents, &g_page_map, &g_meta}};

@@ -174,6 +174,8 @@ extern ArenaTable g_arenas;
 
 // thread.arena: 0, or one more than the index (as programs see it, see directory.h) of the arena that the calling thread is bound to.
 extern constinit thread_local uint16_t t_bound [[gnu::tls_model("initial-exec")]];
+// Of a manual arena: which of those that had the index since.
+extern constinit thread_local uint16_t t_bound_birth [[gnu::tls_model("initial-exec")]];
 
 // In a fork child: the slab that another thread was giving pages of back has its free slots again.
 void ReturnColdSlab();

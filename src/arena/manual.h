@@ -37,6 +37,8 @@ ArenaDone ResetArena(unsigned index);
 void DropFromExplicitCaches(ManualArena* arena);
 
 unsigned IndexOf(const ManualArena* arena);
+// Changes when an index is used again.
+uint16_t BirthOf(const ManualArena* arena);
 extent_hooks_t* HooksOf(ManualArena* arena);
 void SetHooks(ManualArena* arena, extent_hooks_t* hooks);
 // -1: never, 0: at once.

@@ -11,6 +11,18 @@
 
 namespace xalloc {
 
+// While a hook runs: what it allocates comes from the shared arenas, also on a thread that is bound to this one.
+class HookScope {
+ public:
+  HookScope() : bound_(t_bound) { t_bound = 0; }
+  ~HookScope() { t_bound = bound_; }
+  HookScope(const HookScope&) = delete;
+  HookScope& operator=(const HookScope&) = delete;
+
+ private:
+  const uint16_t bound_;
+};
+
 class ManualArena {
  public:
   // In zero-filled memory: all zero is an arena that is not alive.
@@ -48,6 +60,7 @@ class ManualArena {
   extent_hooks_t* hooks;               // under the lock
   char name[32];                       // under the lock
   Atomic<int64_t> dirty_ms, muzzy_ms;  // relaxed
+  Atomic<uint32_t> births;             // relaxed: times that it was created
 
  private:
   struct Bin {

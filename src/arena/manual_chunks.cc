@@ -106,6 +106,7 @@ bool ManualArena::Commit(const Visit& visit, void* at, size_t bytes) {
 
 // Asks the hooks for the memory, and makes it findable. False: there is none that could be used, and what came has gone back.
 bool ManualArena::Obtain(const Visit& visit, Chunk* chunk, size_t bytes, size_t alignment) {
+  const HookScope scope;
   XALLOC_BOOL zero = false, committed = true;
   void* at = visit.hooks->alloc(visit.hooks, nullptr, bytes, alignment, &zero, &committed, index_);
   if (at == nullptr) return false;
@@ -143,6 +144,7 @@ bool ManualArena::Adopt(const Visit& visit, Chunk* chunk) {
     return true;
   }
   Disown(chunk);
+  const HookScope scope;
   if (!TakesBack(visit.hooks, chunk) && visit.hooks->destroy != nullptr) visit.hooks->destroy(visit.hooks, chunk->base, chunk->bytes, true, index_);
   return false;
 }
@@ -157,6 +159,7 @@ void ManualArena::Disown(Chunk* chunk) {
 }
 
 bool ManualArena::TakesBack(extent_hooks_t* to, Chunk* chunk) {
+  const HookScope scope;
   return to->dalloc != nullptr && !Refused(to->dalloc(to, chunk->base, chunk->bytes, true, index_));
 }
 
@@ -210,6 +213,7 @@ Run WholePages(const Chunk* chunk, Run run) {
 
 enum class Purged { kRefused, kLazily, kByForce };
 Purged PurgeRun(extent_hooks_t* hooks, const Chunk* chunk, Run run, unsigned arena, bool lazily) {
+  const HookScope scope;
   const size_t offset = size_t{run.begin} << kLgGranule, length = size_t{run.length} << kLgGranule;
   if (lazily && hooks->purge_lazy != nullptr && !Refused(hooks->purge_lazy(hooks, chunk->base, chunk->bytes, offset, length, arena)))
     return Purged::kLazily;
@@ -326,6 +330,7 @@ void ManualArena::GiveAllBack() {
     if (chunk == nullptr) break;
     Disown(chunk);
     g_bytes.AddRelaxed(-chunk->bytes);
+    const HookScope scope;
     if ((chunk->kept || !TakesBack(to, chunk)) && to->destroy != nullptr) to->destroy(to, chunk->base, chunk->bytes, true, index_);
     FreeChunkMaps(g_meta, chunk);
     SpareChunk(chunk);

@@ -61,6 +61,7 @@ void ManualArena::Begin(extent_hooks_t* first_hooks) {
   memcpy(name, line.data(), line.size());
   for (Bin& bin : bins_) bin.counters = {};
   nmalloc_large_ = ndalloc_large_ = npurge_ = nmadvise_ = purged_ = 0;
+  births.AddRelaxed(1);
   alive_ = true;
 }
 
@@ -122,6 +123,7 @@ ArenaDone ResetArena(unsigned index) {
 // ---- settings -----------------------------------------------------------------------------------------------------------
 
 unsigned IndexOf(const ManualArena* arena) { return arena->index(); }
+uint16_t BirthOf(const ManualArena* arena) { return static_cast<uint16_t>(arena->births.Relaxed()); }
 
 extent_hooks_t* HooksOf(ManualArena* arena) {
   ArenaGuard guard(arena->lock());

@@ -17,11 +17,12 @@ bool BindThread(unsigned arena_index) {
     t_local.state = ThreadState::kNew;
   }
   t_bound = static_cast<uint16_t>(arena_index + 1);
+  t_bound_birth = arena.manual != nullptr ? BirthOf(arena.manual) : uint16_t{0};
   return true;
 }
 
 unsigned BoundArena() {
-  if (t_bound != 0 && ArenaOf(t_bound - 1u).exists()) return t_bound - 1u;
+  if (BoundTo().exists()) return t_bound - 1u;
   const Arena* arena = g_arenas.Current();
   return arena == nullptr ? 0 : IndexOfSlot(arena->slot());
 }

@@ -258,6 +258,7 @@ void* AllocateCached(unsigned id, unsigned cls, const ArenaRef& from) {
     if (PushTo(cache, cls, few[i]) != Pushed::kYes) ReturnToArenas(cls, few + i, 1);
   }
   t_local.allocated += ClassSize(cls);
+  CountBytes(got * ClassSize(cls));
   return Filled(few[got - 1], 0, ClassSize(cls));
 }
 

@@ -33,6 +33,9 @@ extern Atomic<uint64_t> g_size_mismatches;
 // Times that realloc was asked for 0 bytes.
 extern Atomic<uint64_t> g_zero_reallocs;
 extern Atomic<uint64_t> g_bytes_handed_out;  // counted with stats_interval only: refills and large blocks
+XALLOC_INLINE void CountBytes(size_t bytes) {
+  if (XALLOC_UNLIKELY(g_options.stats_interval > 0)) g_bytes_handed_out.AddRelaxed(bytes);
+}
 
 // `size` 0 counts as 1. Null: no memory.
 void* MallocSlow(size_t size);

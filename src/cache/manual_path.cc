@@ -12,9 +12,16 @@ namespace {
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
 }  // namespace
 
+// Neither: the thread is bound to none, or to one that was destroyed since, whoever has its index now.
+ArenaRef BoundTo() {
+  if (t_bound == 0) return {nullptr, nullptr};
+  const ArenaRef bound = ArenaOf(t_bound - 1u);
+  return bound.manual != nullptr && BirthOf(bound.manual) != t_bound_birth ? ArenaRef{nullptr, nullptr} : bound;
+}
+
 ArenaRef HomeArena() {
   if (XALLOC_UNLIKELY(t_bound != 0)) {
-    const ArenaRef bound = ArenaOf(t_bound - 1u);
+    const ArenaRef bound = BoundTo();
     if (bound.exists()) return bound;
   }
   return {g_arenas.Current(), nullptr};
@@ -32,6 +39,7 @@ XALLOC_NOINLINE void* AllocateManual(ManualArena* arena, size_t size, size_t ali
     if (p != nullptr) usable = GoodSize(size, alignment);
   }
   t_local.allocated += p != nullptr ? usable : 0;
+  CountBytes(usable);
   NoteUncachedEvent();
   return zero || p == nullptr ? p : Filled(p, 0, usable);
 }
@@ -76,7 +84,7 @@ XALLOC_NOINLINE void* ReallocManual(ManualArena* owner, void* p, size_t size) {
 size_t ResizeManual(void* p, size_t least, size_t most, bool zero) {
   const ManualBlock block = CheckManual(p, Act::kRealloc);
   if (block.cls != 0 || most <= kMaxSmall) return block.usable;
-  if (!ManualResize(p, most) && (least <= kMaxSmall || !ManualResize(p, least))) return block.usable;
+  if (!ManualResize(p, most) && (least <= block.usable || !ManualResize(p, least))) return block.usable;
   const size_t new_size = LookAtManual(p).usable;
   NoteResized(block.usable, new_size);
   if (zero && new_size > block.usable) {

@@ -11,6 +11,7 @@
 namespace xalloc {
 
 // Where the calling thread allocates: the arena it is bound to, else that of its CPU.
+ArenaRef BoundTo();
 ArenaRef HomeArena();
 
 // A block of the arena, past all caches. Null: no memory.

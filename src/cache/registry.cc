@@ -283,6 +283,7 @@ FlushResult RetireOwnCache(ThreadState state) {
   t_local.state = state;
   cache->lock.Acquire(os::Rank::kCache);
   const FlushResult bad = FlushAll(cache, false);
+  SettleThreadStats(cache);
   cache->lock.Release(os::Rank::kCache);
   os::Guard<os::Rank::kCacheList> guard(g_lock);
   LiveListOf(cache->owner).Remove(cache);
@@ -309,6 +310,8 @@ void EndThread() {
   g_hooks.thread_ended(last);
   if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
 }
+
+bool ProgramHasConf() { return xmalloc_conf != nullptr || (&xalloc_second_conf != nullptr && *xalloc_second_conf != nullptr) || *g_built_in_conf != '\0'; }
 
 bool CacheEnabled() { return t_local.state == ThreadState::kLive || (t_local.state == ThreadState::kNew && WantsCache()); }
 

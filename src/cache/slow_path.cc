@@ -25,11 +25,6 @@ namespace {
 
 bool Cacheable(unsigned cls) { return ClassSize(cls) <= static_cast<size_t>(g_options.tcache_max) && CachedAtMost(cls) != 0; }
 
-// For stats_interval, and only then: what was handed out to threads.
-XALLOC_INLINE void CountBytes(size_t bytes) {
-  if (XALLOC_UNLIKELY(g_options.stats_interval > 0)) g_bytes_handed_out.AddRelaxed(bytes);
-}
-
 void Report(const FlushResult& bad) {
   if (XALLOC_UNLIKELY(bad.misuse != Misuse::kNone)) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
 }
@@ -182,7 +177,7 @@ unsigned CheckedClass(const void* p, unsigned code, Act act) {
 // True if the program cannot have asked for `size` bytes when it got p. A realloc leaves a block where it is while half of it is wanted.
 bool SizeIsWrongFor(size_t usable, unsigned cls, size_t round, size_t size, size_t alignment) {
   if (size > usable) return true;
-  if (cls == 0) return usable - size >= round;
+  if (cls == 0) return usable - size >= round && (size > kMaxSmall || size <= usable / 2);
   return size <= usable / 2 && AlignedSizeToClass(size, alignment) != cls;
 }
 bool SizeIsWrong(const void* p, size_t size, size_t alignment) {
@@ -328,7 +323,7 @@ size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
   Extent* block = FindBlock(p, Act::kRealloc);
   if (XALLOC_UNLIKELY(block == nullptr || Reporting())) return old_size;
   // A large block stays large: one that would be small could not be freed by its new size.
-  if (most <= kMaxSmall || (!LargeResizeInPlace(g_extents, block, most) && (least <= kMaxSmall || !LargeResizeInPlace(g_extents, block, least)))) {
+  if (most <= kMaxSmall || (!LargeResizeInPlace(g_extents, block, most) && (least <= old_size || !LargeResizeInPlace(g_extents, block, least)))) {
     return old_size;
   }
   const size_t new_size = block->block.usable;

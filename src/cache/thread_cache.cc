@@ -178,6 +178,14 @@ FlushResult FlushAll(ThreadCache* cache, bool check) {
   return bad;
 }
 
+void FlushClass(ThreadCache* cache, unsigned cls) {
+  cache->lock.Acquire(os::Rank::kCache);
+  FlushResult bad;
+  if (cache->state[cls].array != nullptr) bad = FlushBottom(cache, cls, CountOf(cache, cls), false);
+  cache->lock.Release(os::Rank::kCache);
+  if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
+}
+
 void ValidateCache(ThreadCache* cache) {
   for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
     const BinState& s = cache->state[cls];

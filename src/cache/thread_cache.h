@@ -60,7 +60,6 @@ struct ThreadCache : CacheFront {
   uint64_t seen;       // what DrainIdleCaches saw last; it alone writes this, and `looks`
   uint32_t looks;      // how often in a row it saw the same
   bool pinned;         // not to be drained: its thread forks. Guarded by `lock`
-  bool probed;         // thread.allocatedp was read: the cache was emptied once for it
   uint64_t drained;    // bytes that others took out of it and its thread has not counted. Guarded by `lock`
   uint64_t credited;   // bytes in it that its thread has counted as given back
   ThreadCache* next;   // all live caches, or the recycled ones
@@ -114,6 +113,9 @@ constexpr uint32_t kTickEvents = 64;
 unsigned CachedAtMostByRanges(unsigned cls);
 XALLOC_INLINE unsigned CachedAtMost(unsigned cls) { return XALLOC_LIKELY(g_options.cached_ranges[0].high == 0) ? ~0u : CachedAtMostByRanges(cls); }
 
+// Empties one bin of the calling thread's cache, whose lock it does not hold.
+void FlushClass(ThreadCache* cache, unsigned cls);
+
 void ValidateCache(ThreadCache* cache);
 
 // ---- all caches (registry.cc) ----------------------------------------------------------------------------------------------
@@ -133,6 +135,8 @@ struct IdleLook {
 IdleLook DrainIdleCaches(uint32_t looks);
 // While the calling thread forks: a drain that is half done would be so for ever in the child.
 void PinOwnCache(bool pinned);
+// Options were compiled into the program or into the library.
+bool ProgramHasConf();
 // Whether the calling thread has a cache or will have one; gives it up, or lets the thread have one again.
 bool CacheEnabled();
 void EnableCache(bool enabled);

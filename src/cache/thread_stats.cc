@@ -20,36 +20,35 @@ uint64_t Held() { return t_local.allocated - t_local.deallocated; }
 }  // namespace
 
 void BeginThreadStats(ThreadCache* cache) {
-  cache->probed = false;
   cache->drained = 0;
   cache->credited = BytesIn(cache);
+}
+
+void SettleThreadStats(ThreadCache* cache) {
+  const uint64_t cached = BytesIn(cache);
+  const uint64_t given = cached + cache->drained;
+  cache->drained = 0;
+  if (given >= cache->credited) {
+    t_local.deallocated += given - cache->credited;
+  } else {
+    t_local.allocated += cache->credited - given;
+  }
+  cache->credited = cached;
 }
 
 void SyncThreadStats() {
   if (t_local.state == ThreadState::kLive) {
     auto* cache = static_cast<ThreadCache*>(t_local.front);
     cache->lock.Acquire(os::Rank::kCache);
-    const uint64_t cached = BytesIn(cache);
-    const uint64_t given = cached + cache->drained;
-    cache->drained = 0;
-    const uint64_t credited = cache->credited;
-    cache->credited = cached;
+    SettleThreadStats(cache);
     cache->lock.Release(os::Rank::kCache);
-    if (given >= credited) {
-      t_local.deallocated += given - credited;
-    } else {
-      t_local.allocated += credited - given;
-    }
   }
   const uint64_t held = Held();
   if (static_cast<int64_t>(held - t_local.peak_base) > static_cast<int64_t>(t_local.peak)) t_local.peak = held - t_local.peak_base;
 }
 
 uint64_t* AllocatedWord() {
-  if (ThreadCache* cache = OwnCache(); cache != nullptr && !cache->probed) {
-    cache->probed = true;
-    FlushOwnCache(false);
-  }
+  if (ThreadCache* cache = OwnCache(); cache != nullptr) FlushClass(cache, SizeToClass(1));
   SyncThreadStats();
   return &t_local.allocated;
 }

@@ -23,10 +23,12 @@ inline void NoteResized(size_t before, size_t after) {
 
 // A thread takes this cache over.
 void BeginThreadStats(ThreadCache* cache);
+// The calling thread's share of what lies in its cache; the caller holds cache->lock.
+void SettleThreadStats(ThreadCache* cache);
 // Counts what lies in the calling thread's cache, and its peak. No lock held.
 void SyncThreadStats();
-// The addresses of the calling thread's words, and a promise: its next allocation moves the first. Some programs take an allocator for
-// one of this kind if it does.
+// The addresses of the calling thread's words, and a promise: its next allocation of a byte moves the first. Some programs take an
+// allocator for one of this kind if it does.
 uint64_t* AllocatedWord();
 uint64_t* DeallocatedWord();
 // The most that allocated - deallocated has risen since the reset, as synchronisations saw it: at reads, and every 64 slow events.

@@ -205,7 +205,7 @@ uint64_t WordAt(const void* base, size_t offset) { return __atomic_load_n(reinte
 int ReadArenaWord(Source source, Request& request) {
   const size_t arena = request.index[0] == ArenaCount() ? size_t{kMerged} : request.index[0];
   const ArenaNumbers* numbers = NumbersOf(static_cast<unsigned>(arena));
-  if (numbers == nullptr) return ENOENT;
+  if (numbers == nullptr) return request.out = 0, 0;  // made since the last epoch
   const void* base = numbers;
   if (source.from == From::kBin) base = &numbers->bins[request.index[1] + 1];
   if (source.from == From::kLextent) base = &numbers->lextents[request.index[1]];
@@ -231,6 +231,8 @@ int Value(unsigned row, Request& request) {
   }
   return CallLeaf(row, request);
 }
+
+bool IsOfSnapshot(const Row& leaf) { return leaf.source.from != From::kOption && leaf.source.from != From::kCall; }
 
 size_t SizeOf(CtlType type) {
   switch (type) {
@@ -277,8 +279,8 @@ int CtlByMib(const size_t* mib, size_t length, void* old, size_t* old_length, co
   Request request{};
   unsigned row = 0;
   if (const int error = FindLeaf(mib, length, row, request); error != 0) return error;
-  if (TotalsOfEpoch().epoch == 0) RefreshSnapshot();
   const Row& leaf = kTable.rows[row];
+  if (IsOfSnapshot(leaf) && TotalsOfEpoch().epoch == 0) RefreshSnapshot();
   const bool with_old = old != nullptr || old_length != nullptr;
   if (leaf.type == CtlType::V && (with_old || fresh != nullptr || fresh_length != 0)) return EPERM;
   if (leaf.access == CtlAccess::W && with_old) return EPERM;
@@ -289,7 +291,7 @@ int CtlByMib(const size_t* mib, size_t length, void* old, size_t* old_length, co
   request.old = old;
   const bool fits = !request.reading || *old_length == size;
   // Nothing is done for one who could not be told.
-  if (!fits && leaf.access != CtlAccess::R) {
+  if (!fits && (request.writing || leaf.access == CtlAccess::RP || leaf.access == CtlAccess::RC)) {
     *old_length = 0;
     return EINVAL;
   }

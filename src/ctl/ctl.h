@@ -20,7 +20,7 @@ int CtlByName(const char* name, void* old, size_t* old_length, const void* fresh
 
 // The rows, for printers and tests.
 enum class CtlType : uint8_t { B, U, W, Z, Q, S, T, P, V };
-enum class CtlAccess : uint8_t { R = 1, W = 2, RW = 3, RP = 7 };  // RP: reads its type, writes a pointer
+enum class CtlAccess : uint8_t { R = 1, W = 2, RW = 3, RP = 7, RC = 9 };  // RP: reads its type, writes a pointer; RC: makes what it reads
 struct CtlLeaf {
   const char* name;  // '#' for a number
   CtlType type;

@@ -149,13 +149,15 @@ int DecayOf(Request& r) {
   const auto ms = static_cast<int64_t>(r.in);
   if (r.writing && (ms < -1 || ms > 86400000)) return EINVAL;
   ManualArena* arena = IsAll(r.index[0]) ? nullptr : TheArena(r).manual;
-  if (!IsAll(r.index[0]) && !TheArena(r).exists()) return EFAULT;
+  const bool is_there = IsAll(r.index[0]) || r.index[0] == 0 || r.index[0] == kDestroyed || TheArena(r).exists();
+  if (!is_there) return EFAULT;
   r.out = static_cast<uint64_t>(arena != nullptr ? GetOf(arena) : Get());
   if (!r.writing) return 0;
-  if (arena != nullptr) {
-    SetOf(arena, ms);
-  } else {
-    Set(ms);
+  if (arena != nullptr) return SetOf(arena, ms), 0;
+  Set(ms);
+  // "arena.4096" means all; "arenas" those that share the setting.
+  for (unsigned i = 0; IsAll(r.index[0]) && i < ArenaCount(); ++i) {
+    if (ManualArena* each = ArenaOf(i).manual; each != nullptr) SetOf(each, ms);
   }
   return 0;
 }
@@ -197,11 +199,11 @@ int ArenaName(Request& r) {
 int Narenas(Request& r) { return r.out = ArenaCount(), 0; }
 
 int ArenasDirtyDecay(Request& r) {
-  r.index[0] = kMerged;
+  r.index[0] = 0;
   return ArenaDirtyDecay(r);
 }
 int ArenasMuzzyDecay(Request& r) {
-  r.index[0] = kMerged;
+  r.index[0] = 0;
   return ArenaMuzzyDecay(r);
 }
 
@@ -229,6 +231,11 @@ int ArenasCreate(Request& r) {
   auto* hooks = r.writing ? r.InPointer<extent_hooks_t>() : nullptr;
   if (hooks != nullptr && hooks->alloc == nullptr) return EINVAL;
   if (!CreateArena(hooks, &index)) return EAGAIN;
+  // What is set now, not what the options said.
+  if (ManualArena* made = ArenaOf(index).manual; made != nullptr) {
+    SetDirtyDecayMs(made, DirtyDecayMs());
+    SetMuzzyDecayMs(made, MuzzyDecayMs());
+  }
   return r.out = index, 0;
 }
 

@@ -7,7 +7,7 @@
 //   Option(name)                                             a row of the option table
 //   Call(function)                                           a function of leaves.cc
 // Types are jemalloc's: B bool, U unsigned, W uint32_t, Z size_t, Q uint64_t, S ssize_t, T const char*, P pointer, V none.
-// Access: R, W, RW, RP (reads its type, writes a pointer); V leaves do something: by any access that carries no value.
+// Access: R, W, RW, RP (reads its type, writes a pointer), RC (reading makes something); V leaves do something: by any access that carries no value.
 #pragma once
 
 #include "conf/options.h"
@@ -45,7 +45,7 @@
   X("thread.idle", V, W, Call(ThreadIdle))                                         \
   X("thread.peak.read", Q, R, Call(ThreadPeakRead))                                \
   X("thread.peak.reset", V, W, Call(ThreadPeakReset))                              \
-  X("tcache.create", U, R, Call(CacheCreate))                                      \
+  X("tcache.create", U, RC,Call(CacheCreate))                                      \
   X("tcache.flush", U, W, Call(CacheFlush))                                        \
   X("tcache.destroy", U, W, Call(CacheDestroy))                                    \
   X("arena.#.initialized", B, R, Call(ArenaInitialized))                           \

@@ -28,13 +28,21 @@ struct LargeCount {
   Atomic<uint64_t> nmalloc{0}, ndalloc{0};
 };
 extern LargeCount g_large_counts[kLextents];
+extern Atomic<uint64_t> g_large_bytes;  // usable, of blocks that are out
 
-inline void NoteLargeAllocated(size_t usable) { g_large_counts[LextentOf(usable)].nmalloc.AddRelaxed(1); }
-inline void NoteLargeFreed(size_t usable) { g_large_counts[LextentOf(usable)].ndalloc.AddRelaxed(1); }
+inline void NoteLargeAllocated(size_t usable) {
+  g_large_counts[LextentOf(usable)].nmalloc.AddRelaxed(1);
+  g_large_bytes.AddRelaxed(usable);
+}
+inline void NoteLargeFreed(size_t usable) {
+  g_large_counts[LextentOf(usable)].ndalloc.AddRelaxed(1);
+  g_large_bytes.AddRelaxed(0 - usable);
+}
 inline void NoteLargeResized(size_t before, size_t after) {
+  g_large_bytes.AddRelaxed(after - before);
   if (LextentOf(before) == LextentOf(after)) return;
-  NoteLargeFreed(before);
-  NoteLargeAllocated(after);
+  g_large_counts[LextentOf(before)].ndalloc.AddRelaxed(1);
+  g_large_counts[LextentOf(after)].nmalloc.AddRelaxed(1);
 }
 
 }  // namespace xalloc

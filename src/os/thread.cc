@@ -11,7 +11,8 @@
 namespace xalloc::os {
 namespace {
 
-constexpr size_t kStack = size_t{128} << 10;  // deepest: a drain's array of objects, 4 KiB; the rest is libc's thread-local data
+// Ours goes 8 KiB deep; but extent hooks of the program run on it, too. What is not touched costs address space only.
+constexpr size_t kStack = size_t{1} << 20;
 constexpr int kSetMask = 2;
 constexpr uint64_t Bit(int signal) { return uint64_t{1} << (signal - 1); }
 // libc uses 32 to cancel a thread and 33 to make all threads change their user: a thread that blocks those stops setuid() for ever. A

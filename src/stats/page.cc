@@ -51,8 +51,7 @@ void Fill(StatsPage& p) {
 // The words of `from` behind `sequence`, between two steps of that.
 void WriteWords(StatsPage& page, const StatsPage& from) {
   const uint64_t sequence = __atomic_load_n(&page.sequence, __ATOMIC_RELAXED) | 1;
-  __atomic_store_n(&page.sequence, sequence, __ATOMIC_RELAXED);
-  __atomic_thread_fence(__ATOMIC_RELEASE);
+  __atomic_exchange_n(&page.sequence, sequence, __ATOMIC_ACQ_REL);  // the words are written after it
   auto* out = &page.updated_ns;
   const auto* in = &from.updated_ns;
   constexpr size_t kWords = (sizeof(StatsPage) - offsetof(StatsPage, updated_ns)) / sizeof(uint64_t);

@@ -67,7 +67,7 @@ void WriteConfig(Json& json) {
   json.Yes("debug", XALLOC_DEBUG != 0);
   json.Yes("fill", true);
   json.Yes("lazy_lock", false);
-  json.Text("malloc_conf", "");
+  json.Text("malloc_conf", g_built_in_conf);
   json.Yes("opt_safety_checks", true);
   json.Yes("prof", false);
   json.Yes("prof_libgcc", false);
@@ -185,13 +185,13 @@ void WriteBins(Json& json, const ArenaNumbers& n) {
   json.Close(']');
 }
 
-void WriteArena(Json& json, const char* key, const ArenaNumbers& n, const Parts& parts) {
+void WriteArena(Json& json, const char* key, const ArenaNumbers& n, const Parts& parts, ManualArena* manual = nullptr) {
   json.Open(key, '{');
   json.Number("nthreads", n.nthreads);
   json.Number("uptime_ns", n.uptime);
   json.Text("dss", "disabled");
-  json.Signed("dirty_decay_ms", DirtyDecayMs());
-  json.Signed("muzzy_decay_ms", MuzzyDecayMs());
+  json.Signed("dirty_decay_ms", manual != nullptr ? DirtyDecayMsOf(manual) : DirtyDecayMs());
+  json.Signed("muzzy_decay_ms", manual != nullptr ? MuzzyDecayMsOf(manual) : MuzzyDecayMs());
   json.Number("pactive", n.pactive);
   json.Number("pdirty", n.pdirty);
   json.Number("pmuzzy", n.pmuzzy);
@@ -247,7 +247,7 @@ void PrintJson(Emitter& out, const Parts& parts) {
       if (n == nullptr || n->there == 0) continue;
       LineBuffer<12> key;
       key << i;
-      WriteArena(json, key.data(), *n, parts);
+      WriteArena(json, key.data(), *n, parts, ArenaOf(i).manual);
     }
     json.Close('}');
   }

@@ -93,8 +93,8 @@ void AddShared(ArenaNumbers& n, const Totals& t, uint64_t slabs_of_others) {
   const ExtentStats& e = t.extents;
   const uint64_t slabs = slabs_of_others + n.pactive;
   CollectLextents(n);
-  n.large_allocated = e.mapped_blocks + (e.used > slabs ? e.used - slabs : 0);
-  n.pactive += n.large_allocated;
+  n.large_allocated = g_large_bytes.Relaxed();
+  n.pactive += e.mapped_blocks + (e.used > slabs ? e.used - slabs : 0);
   n.pdirty = e.dirty;
   n.pmuzzy = e.muzzy;
   n.retained = e.reserved - Min(e.reserved, e.used + e.dirty + e.muzzy);
@@ -182,7 +182,7 @@ TotalNumbers TotalsFrom(const Totals& t, const ArenaNumbers& sum) {
   n.tcache_bytes = t.in_caches;
   n.depot_bytes = sum.depot_bytes;
   n.slab_free = SlabFree(sum);
-  n.dirty = t.extents.dirty;
+  n.dirty = sum.pdirty * os::PageSize();
   n.muzzy = t.extents.muzzy;
   n.huge_pinned = t.huge_pinned;
   n.size_mismatches = t.size_mismatches;
@@ -235,10 +235,15 @@ void NoteDestroyed(unsigned arena) {
   if (!MakeTables()) return;
   memset(static_cast<void*>(g_draft), 0, sizeof *g_draft);
   CollectManual(*g_draft, manual);
-  // Its blocks and pages are gone; what it did remains.
+  // Its blocks and pages are gone, as if they had been freed; what it did remains.
   ArenaNumbers& n = *g_draft;
   n.pactive = n.pdirty = n.pmuzzy = n.mapped = n.resident = n.small_allocated = n.large_allocated = 0;
-  for (BinNumbers& b : n.bins) b.curregs = b.curslabs = b.nonfull_slabs = 0;
+  for (BinNumbers& b : n.bins) {
+    b.curregs = b.curslabs = b.nonfull_slabs = 0;
+    b.ndalloc = b.nmalloc;
+  }
+  n.small_ndalloc = n.small_nmalloc;
+  n.large_ndalloc = n.large_nmalloc;
   AddWords(n, *g_destroyed);
   n.there = 1;
   Publish(*g_destroyed, n);

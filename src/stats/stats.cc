@@ -6,6 +6,7 @@
 #include "cache/explicit.h"
 #include "cache/fast_path.h"
 #include "diag/message.h"
+#include "extent/large_counts.h"
 #include "purge/purge.h"
 #include "purge/purger.h"
 
@@ -40,6 +41,7 @@ void AddManual(Totals& t, const ManualStats& s) {
   t.large_allocated += s.large_allocated;
   t.slab_free += s.active - Min(s.active, s.small_allocated + s.large_allocated);
   t.extents.used += s.active;
+  t.extents.reserved += s.mapped;
   t.extents.dirty += s.dirty;
 }
 
@@ -57,7 +59,7 @@ Totals CollectTotals() {
     }
   }
   CollectShared(t);
-  t.large_allocated = t.extents.mapped_blocks + (t.extents.used > slab_bytes ? t.extents.used - slab_bytes : 0);
+  t.large_allocated = g_large_bytes.Relaxed();
   for (unsigned i = 0; i < ArenaCount(); ++i) {
     if (ManualArena* arena = ArenaOf(i).manual; arena != nullptr) AddManual(t, StatsOf(arena));
   }

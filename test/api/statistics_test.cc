@@ -148,6 +148,42 @@ TEST_F(Printed, MallinfoAndTheTreeSayTheSame) {
   EXPECT_EQ(info.fsmblks, Read<size_t>("stats.cached") + Read<size_t>("stats.depots"));
 }
 
+TEST(Extended, AZeroedBlockStaysZeroAsItGrows) {
+  for (const size_t size : {size_t{100}, size_t{3000}, size_t{40000}, size_t{300001}}) {
+    for (int i = 0; i < 30; ++i) {
+      void* dirty = xmallocx(size, 0);
+      memset(dirty, 0xee, xsallocx(dirty, 0));
+      xdallocx(dirty, 0);
+      auto* p = static_cast<unsigned char*>(xmallocx(size, XMALLOCX_ZERO));
+      p = static_cast<unsigned char*>(xrallocx(p, size * 3, XMALLOCX_ZERO));
+      for (size_t k = 0; k < size * 3; ++k) ASSERT_EQ(p[k], 0) << size << " at " << k;
+      xdallocx(p, 0);
+    }
+  }
+}
+
+TEST(Extended, ASizedFreeAfterAShrinkIsNoMismatch) {
+  uint64_t epoch = 1;
+  xmallctl("epoch", nullptr, nullptr, &epoch, sizeof epoch);
+  const auto before = Read<uint64_t>("stats.size_mismatches");
+  for (const size_t size : {size_t{48} << 10, size_t{40} << 10, size_t{33} << 10, size_t{64} << 10}) {
+    void* p = xmallocx(size, 0);
+    p = xrallocx(p, size / 2 + 6000, 0);
+    xsdallocx(p, size / 2 + 6000, 0);
+  }
+  xmallctl("epoch", nullptr, nullptr, &epoch, sizeof epoch);
+  EXPECT_EQ(Read<uint64_t>("stats.size_mismatches"), before);
+}
+
+TEST(Extended, GrowthThatCannotBeHadShrinksNothing) {
+  for (const size_t size : {size_t{200} << 10, size_t{64} << 20}) {
+    void* p = xmallocx(size, 0);
+    const size_t usable = xsallocx(p, 0);
+    EXPECT_GE(xxallocx(p, 40 << 10, size_t{1} << 46, 0), usable);
+    xdallocx(p, 0);
+  }
+}
+
 TEST(Tree, ARunningProgramOfOtherThreadsIsReadWithoutHarm) {
   std::vector<std::thread> threads;
   std::atomic<bool> stop{false};

@@ -34,7 +34,7 @@ if len(re.findall(r"^\| `", options, re.M)) != len(rows):
 
 # Every leaf of the tree has its row, with its type and access.
 TYPES = {"B": "bool", "U": "unsigned", "W": "uint32_t", "Z": "size_t", "Q": "uint64_t", "S": "ssize_t", "T": "const char *", "P": "pointer", "V": "–"}
-ACCESS = {"R": "r", "W": "w", "RW": "rw", "RP": "r, w pointer"}
+ACCESS = {"R": "r", "W": "w", "RW": "rw", "RP": "r, w pointer", "RC": "r"}
 leaves = re.findall(r'X\("([^"]+)", (\w+), (\w+),', (top / "src/ctl/tree.h").read_text())
 tree = (top / "docs/stats.md").read_text().split("## The tree")[1]
 for name, kind, access in leaves:

@@ -130,12 +130,14 @@ TEST(Effects, AThreadKnowsExactlyWhatItHolds) {
 
 TEST(Effects, AskingForTheWordMakesTheNextAllocationMoveIt) {
   std::thread([] {
-    for (int i = 0; i < 100; ++i) Free(Malloc(1));
-    auto* word = Read<uint64_t*>("thread.allocatedp");
-    const uint64_t before = *word;
-    void* p = Malloc(1);
-    EXPECT_NE(*word, before);
-    Free(p);
+    for (int round = 0; round < 3; ++round) {
+      for (int i = 0; i < 100; ++i) Free(Malloc(1));
+      auto* word = Read<uint64_t*>("thread.allocatedp");
+      const uint64_t before = *word;
+      void* p = Malloc(1);
+      EXPECT_NE(*word, before);
+      Free(p);
+    }
     EXPECT_EQ(*Read<uint64_t*>("thread.deallocatedp"), Read<uint64_t>("thread.deallocated"));
   }).join();
 }
@@ -170,6 +172,47 @@ TEST(Effects, AThreadCanDoWithoutItsCache) {
     EXPECT_EQ(Do("thread.tcache.flush"), 0);
     EXPECT_EQ(Do("thread.idle"), 0);
   }).join();
+}
+
+TEST(Effects, GivingUpACacheLosesNoCount) {
+  std::thread([] {
+    const auto held = [] { return Read<uint64_t>("thread.allocated") - Read<uint64_t>("thread.deallocated"); };
+    Free(Malloc(1));
+    const uint64_t before = held();
+    for (int round = 0; round < 5; ++round) {
+      std::vector<void*> all;
+      for (int i = 0; i < 300; ++i) all.push_back(Malloc(56));
+      for (void* p : all) Free(p);
+      EXPECT_EQ(held(), before);
+      Write("thread.tcache.enabled", false);
+      EXPECT_EQ(held(), before);
+      Write("thread.tcache.enabled", true);
+      EXPECT_EQ(held(), before);
+    }
+  }).join();
+}
+
+TEST(Effects, LargeBlocksCountAsTheirUsableSize) {
+  Epoch();
+  const auto before = Read<size_t>("stats.allocated");
+  std::vector<void*> all;
+  size_t usable = 0;
+  for (int i = 0; i < 200; ++i) {
+    all.push_back(Malloc(33000 + static_cast<size_t>(i) * 100));
+    usable += UsableSize(all.back(), Act::kUsableSize);
+  }
+  Epoch();
+  EXPECT_EQ(Read<size_t>("stats.allocated"), before + usable);
+  for (void*& p : all) {
+    usable -= UsableSize(p, Act::kUsableSize);
+    p = Realloc(p, 70000);
+    usable += UsableSize(p, Act::kUsableSize);
+  }
+  Epoch();
+  EXPECT_EQ(Read<size_t>("stats.allocated"), before + usable);
+  for (void* p : all) Free(p);
+  Epoch();
+  EXPECT_EQ(Read<size_t>("stats.allocated"), before);
 }
 
 TEST(Effects, DecayTimesAreThoseOfThePurger) {
@@ -324,6 +367,60 @@ TEST(Arenas, AThreadCanBeBoundToOne) {
     EXPECT_EQ(Read<unsigned>("thread.arena"), before);
   }).join();
   EXPECT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
+}
+
+// The index of a destroyed arena is used again; a thread that was bound to the old one is not bound to the new.
+TEST(Arenas, AThreadIsNotBoundToWhoeverHasTheIndexNow) {
+  const unsigned index = CreateWith(nullptr);
+  std::thread([index] {
+    ASSERT_EQ(Write("thread.arena", index), 0);
+    ASSERT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
+    ASSERT_EQ(CreateWith(nullptr), index);
+    void* p = Malloc(100);
+    unsigned found = index;
+    size_t length = sizeof found;
+    ASSERT_EQ(CtlByName("arenas.lookup", &found, &length, &p, sizeof p), 0);
+    EXPECT_NE(found, index);
+    ASSERT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
+    memset(p, 1, 100);
+    Free(p);
+  }).join();
+}
+
+// Hooks run as if their thread were bound to nothing.
+TEST(Arenas, HooksAllocateFromTheSharedArenasAlsoOnABoundThread) {
+  static extent_hooks_t mine;
+  static void* allocated;
+  mine = *DefaultExtentHooks();
+  mine.alloc = [](extent_hooks_t*, void* at, size_t size, size_t alignment, bool* zero, bool* commit, unsigned arena) {
+    allocated = Malloc(64);
+    auto* original = const_cast<extent_hooks_t*>(DefaultExtentHooks());
+    return original->alloc(original, at, size, alignment, zero, commit, arena);
+  };
+  const unsigned index = CreateWith(&mine);
+  std::thread([index] {
+    ASSERT_EQ(Write("thread.arena", index), 0);
+    Free(Malloc(100));
+    unsigned found = index;
+    size_t length = sizeof found;
+    ASSERT_EQ(CtlByName("arenas.lookup", &found, &length, &allocated, sizeof allocated), 0);
+    EXPECT_NE(found, index);
+    Free(allocated);
+  }).join();
+  ASSERT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
+}
+
+TEST(Arenas, NewOnesDecayAsIsSetNow) {
+  const auto before = Read<ssize_t>("arenas.dirty_decay_ms");
+  ASSERT_EQ(Write<ssize_t>("arenas.dirty_decay_ms", 1234), 0);
+  const unsigned index = CreateWith(nullptr);
+  const std::string arena = "arena." + std::to_string(index);
+  EXPECT_EQ(Read<ssize_t>(arena + ".dirty_decay_ms"), 1234);
+  ASSERT_EQ(Write<ssize_t>("arena.4096.dirty_decay_ms", 77), 0);
+  EXPECT_EQ(Read<ssize_t>(arena + ".dirty_decay_ms"), 77);
+  ASSERT_EQ(Write<ssize_t>("arenas.dirty_decay_ms", before), 0);
+  EXPECT_EQ(Read<ssize_t>(arena + ".dirty_decay_ms"), 77);
+  EXPECT_EQ(Do(arena + ".destroy"), 0);
 }
 
 TEST(Arenas, CachesAreMadeFlushedAndDestroyed) {
