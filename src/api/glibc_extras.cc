@@ -24,7 +24,7 @@ XALLOC_EXPORT struct mallinfo2 mallinfo2() {
   m.smblks = 0;
   m.hblkhd = t.extents.mapped_blocks;
   m.hblks = t.extents.mapped_blocks != 0 ? 1 : 0;
-  m.uordblks = t.allocated() - Min(t.allocated(), t.extents.mapped_blocks);
+  m.uordblks = t.small_allocated + t.large_allocated - Min(t.large_allocated, t.extents.mapped_blocks);
   m.fordblks = m.arena - Min(m.arena, m.uordblks);
   m.fsmblks = t.small_cached();
   m.keepcost = t.extents.dirty;

@@ -196,7 +196,10 @@ int ArenaName(Request& r) {
 
 // ---- arenas --------------------------------------------------------------------------------------------------------------------
 
-int Narenas(Request& r) { return r.out = ArenaCount(), 0; }
+int Narenas(Request& r) {
+  g_arenas.Current();  // there is one, whoever asks
+  return r.out = ArenaCount(), 0;
+}
 
 int ArenasDirtyDecay(Request& r) {
   r.index[0] = 0;
