@@ -4,12 +4,14 @@
 
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
 # Linked last: their large arrays are hardly touched, and so the small variables of all other files share two pages.
-set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/arena/directory.cc ${PROJECT_SOURCE_DIR}/src/cache/explicit.cc ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
-# So is what runs only when asked for: the pages of a program that never asks are those before it.
-set(XALLOC_ON_REQUEST ${XALLOC_SOURCES})
-list(FILTER XALLOC_ON_REQUEST INCLUDE REGEX "/(ctl|stats)/|/(mallctl|glibc_extras|extended).cc")
-list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_ON_REQUEST})
-list(APPEND XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_ON_REQUEST})
+set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
+# So is what a small program never runs: many kernels map 64 KiB around each fault, and the loader places the library on a multiple of
+# 64 KiB (max-page-size, below), whose first 64 KiB of code serve such a program. (Others map as much of a file as lies together.)
+set(XALLOC_RUN_LATE ${XALLOC_SOURCES})
+list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|bind|explicit|directory|address_map|extent_purge|extent_mapped|cold|purger|decay|report|cgroup|interval|new_delete).cc")
+list(FILTER XALLOC_RUN_LATE EXCLUDE REGEX "/hooks.cc")
+list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_RUN_LATE})
+list(APPEND XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_RUN_LATE})
 set(XALLOC_CORE_SOURCES ${XALLOC_SOURCES})
 # Only where libc's own can be found behind it.
 set(XALLOC_SHARED_SOURCES ${PROJECT_SOURCE_DIR}/src/api/threads.cc)
@@ -67,14 +69,14 @@ if(NOT XALLOC_SANITIZE)
   function(xalloc_link name)
     set_target_properties(${name} PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
     target_link_options(${name} PRIVATE -nodefaultlibs
-      LINKER:-z,now,-z,relro,-z,nodelete,-z,initfirst,-z,defs,-Bsymbolic-functions,--gc-sections,-O1
+      LINKER:-z,max-page-size=65536,-z,now,-z,relro,-z,nodelete,-z,initfirst,-z,defs,-Bsymbolic-functions,--gc-sections,-O1
       LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
     target_link_libraries(${name} PRIVATE -lc -lgcc)
   endfunction()
   add_library(xalloc_shared_objects OBJECT ${XALLOC_SHARED_SOURCES})
   target_link_libraries(xalloc_shared_objects PUBLIC xalloc_flags)
   target_compile_options(xalloc_shared_objects PRIVATE ${XALLOC_LIBRARY_OPTIONS})
-  add_library(xalloc SHARED $<TARGET_OBJECTS:xalloc_objects> $<TARGET_OBJECTS:xalloc_shared_objects>)
+  add_library(xalloc SHARED $<TARGET_OBJECTS:xalloc_shared_objects> $<TARGET_OBJECTS:xalloc_objects>)
   set_target_properties(xalloc PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1)
   target_include_directories(xalloc PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
   xalloc_link(xalloc)
@@ -85,7 +87,7 @@ if(NOT XALLOC_SANITIZE)
   target_link_libraries(xalloc_jemalloc_objects PUBLIC xalloc_flags)
   target_compile_options(xalloc_jemalloc_objects PRIVATE ${XALLOC_LIBRARY_OPTIONS})
   foreach(name xalloc_je xalloc_compat)
-    add_library(${name} SHARED $<TARGET_OBJECTS:xalloc_objects> $<TARGET_OBJECTS:xalloc_shared_objects> $<TARGET_OBJECTS:xalloc_jemalloc_objects>)
+    add_library(${name} SHARED $<TARGET_OBJECTS:xalloc_shared_objects> $<TARGET_OBJECTS:xalloc_objects> $<TARGET_OBJECTS:xalloc_jemalloc_objects>)
     target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
     xalloc_link(${name})
   endforeach()

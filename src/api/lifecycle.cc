@@ -71,7 +71,7 @@ void AfterForkInChild() {
 // The first constructor and the last destructor of all, in a static program, too (for the .so, -z initfirst sees to it): handlers of
 // others then run outside of ours, and a lock that they take cannot be held by a thread that waits at the gate.
 void OnLoad() {
-  pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild);
+  os::RegisterForkHandlers(BeforeFork, AfterForkInParent, AfterForkInChild);
   // The options are read at the first allocation; who gave some can bear it now.
   if (os::Environment("MALLOC_CONF") != nullptr || os::Environment("XALLOC_CONF") != nullptr || ProgramHasConf()) OwnCache();
   if (g_options.stats_print != 0) KeepStderr();

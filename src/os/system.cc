@@ -142,6 +142,16 @@ bool StillOpen(const KeptFd& kept) {
   return kept.fd >= 0 && Identify(kept.fd, now) && now.device == kept.device && now.inode == kept.inode;
 }
 
+#ifdef __GLIBC__
+// pthread_atfork is a piece of code that would be linked behind all of ours, on a page that nothing else needs.
+extern "C" int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
+extern "C" [[gnu::visibility("hidden")]] void* __dso_handle;
+void RegisterForkHandlers(void (*prepare)(), void (*parent)(), void (*child)()) { __register_atfork(prepare, parent, child, __dso_handle); }
+#else
+extern "C" int pthread_atfork(void (*)(), void (*)(), void (*)());
+void RegisterForkHandlers(void (*prepare)(), void (*parent)(), void (*child)()) { pthread_atfork(prepare, parent, child); }
+#endif
+
 uint64_t ProcessId() { return static_cast<uint64_t>(arch::Syscall(SYS_getpid)); }
 
 void* MapPublished(const char* name, size_t bytes, KeptFd& kept) {

@@ -47,6 +47,9 @@ struct KeptFd {
 KeptFd KeepFd(int fd);
 bool StillOpen(const KeptFd& kept);
 
+// As pthread_atfork.
+void RegisterForkHandlers(void (*prepare)(), void (*parent)(), void (*child)());
+
 // By a raw system call: libc may have an older process's in mind.
 uint64_t ProcessId();
 

@@ -173,7 +173,7 @@ bool PurgeStep(size_t most, PurgeWork& work) {
 
 bool HeapIsSmall() {
   const ExtentStats stats = g_extents.Stats();
-  return stats.used + stats.dirty + stats.muzzy + ManualBytes() < kSmallHeap;
+  return stats.used + stats.dirty + stats.muzzy + (AnyManual() ? ManualBytes() : 0) < kSmallHeap;
 }
 
 namespace {
@@ -193,7 +193,7 @@ bool PurgeAtOnce() {
 void PurgeTick(Event event) {
   const int64_t decay = DirtyDecayMs();
   // Arenas that the program created have times of their own.
-  const bool others = ManualBytes() != 0;
+  const bool others = AnyManual() && ManualBytes() != 0;
   if (decay < 0 && g_options.soft_limit == 0 && !others) return;
   if (decay == 0 && !PurgeAtOnce() && !others) return;
   if (HeapIsSmall() || LeftToPurger(event)) return;

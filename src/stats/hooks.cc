@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cache/hooks.h"
 
+#include "base/attributes.h"
+#include "conf/options.h"
 #include "purge/purge.h"
 #include "purge/purger.h"
 #include "stats/interval.h"
@@ -11,8 +13,9 @@ namespace xalloc {
 namespace {
 void Tick(Event event) {
   PurgeTick(event);
-  StatsTick(event);
-  StatsPageTick();
+  // Looked at here: what a small program never runs lies apart from this.
+  if (XALLOC_UNLIKELY(g_options.stats_interval > 0)) StatsTick(event);
+  if (XALLOC_UNLIKELY(g_options.stats_page != 0)) StatsPageTick();
 }
 }  // namespace
 
