@@ -5,8 +5,7 @@
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
 # Linked last: their large arrays are hardly touched, and so the small variables of all other files share two pages.
 set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
-# So is what a small program never runs: many kernels map 64 KiB around each fault, and the loader places the library on a multiple of
-# 64 KiB (max-page-size, below), whose first 64 KiB of code serve such a program. (Others map as much of a file as lies together.)
+# So is what a small program never runs: many kernels map 64 KiB around each fault. (Others map as much of a file as lies together.)
 set(XALLOC_RUN_LATE ${XALLOC_SOURCES})
 list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|bind|explicit|directory|address_map|extent_purge|extent_mapped|cold|purger|decay|report|cgroup|interval|new_delete).cc")
 list(FILTER XALLOC_RUN_LATE EXCLUDE REGEX "/hooks.cc")
@@ -69,7 +68,7 @@ if(NOT XALLOC_SANITIZE)
   function(xalloc_link name)
     set_target_properties(${name} PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
     target_link_options(${name} PRIVATE -nodefaultlibs
-      LINKER:-z,max-page-size=65536,-z,now,-z,relro,-z,nodelete,-z,initfirst,-z,defs,-Bsymbolic-functions,--gc-sections,-O1
+      LINKER:-z,now,-z,relro,-z,nodelete,-z,initfirst,-z,defs,-Bsymbolic-functions,--gc-sections,-O1
       LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
     target_link_libraries(${name} PRIVATE -lc -lgcc)
   endfunction()
