@@ -130,16 +130,17 @@ bool ManualArena::Obtain(const Visit& visit, Chunk* chunk, size_t bytes, size_t 
 
 // False: the arena has ended meanwhile, and the chunk is gone.
 bool ManualArena::Adopt(const Visit& visit, Chunk* chunk) {
+  const size_t bytes = chunk->bytes;
   lock_.Acquire(os::Rank::kBin);
   const bool alive = alive_;
   if (alive) {
     chunks_.PushFront(chunk);
-    mapped_ += chunk->bytes;
+    mapped_ += bytes;
     grown_.SetRelease(grown_.Relaxed() + 1);
   }
   lock_.Release(os::Rank::kBin);
   if (alive) {
-    g_bytes.AddRelaxed(chunk->bytes);
+    g_bytes.AddRelaxed(bytes);  // the chunk may be gone again
     os::Wake(grown_);
     return true;
   }
