@@ -280,7 +280,7 @@ int CtlByMib(const size_t* mib, size_t length, void* old, size_t* old_length, co
   unsigned row = 0;
   if (const int error = FindLeaf(mib, length, row, request); error != 0) return error;
   const Row& leaf = kTable.rows[row];
-  if (IsOfSnapshot(leaf) && TotalsOfEpoch().epoch == 0) RefreshSnapshot();
+  if (IsOfSnapshot(leaf) && EpochNow() == 0) RefreshSnapshot();
   const bool with_old = old != nullptr || old_length != nullptr;
   if (leaf.type == CtlType::V && (with_old || fresh != nullptr || fresh_length != 0)) return EPERM;
   if (leaf.access == CtlAccess::W && with_old) return EPERM;

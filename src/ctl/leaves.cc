@@ -29,7 +29,7 @@ int BuiltInConf(Request& r) { return r.SetPointer(g_built_in_conf), 0; }
 
 int Epoch(Request& r) {
   if (r.writing && !RefreshSnapshot()) return EAGAIN;
-  r.out = TotalsOfEpoch().epoch;
+  r.out = EpochNow();
   return 0;
 }
 

@@ -125,7 +125,7 @@ void WriteSizes(Json& json, const Parts& parts) {
 }
 
 void WriteTotals(Json& json, const Parts& parts) {
-  const TotalNumbers& t = TotalsOfEpoch();
+  const TotalNumbers t = CopyOfTotals();
   json.Open("stats", '{');
   json.Number("allocated", t.allocated);
   json.Number("active", t.active);

@@ -28,7 +28,7 @@ void PerBin(Emitter& out, const char* name, const char* type, const char* suffix
 }  // namespace
 
 void PrintMetrics(Emitter& out) {
-  const TotalNumbers& t = TotalsOfEpoch();
+  const TotalNumbers t = CopyOfTotals();
   Gauge(out, "allocated_bytes", "In the program's hands.", t.allocated);
   Gauge(out, "active_bytes", "In slabs and large blocks.", t.active);
   Gauge(out, "resident_bytes", "Resident at most.", t.resident);

@@ -107,7 +107,7 @@ void WriteArena(Emitter& out, const ArenaNumbers& n, const Parts& parts) {
 }  // namespace
 
 void PrintText(Emitter& out, const Parts& parts) {
-  const TotalNumbers& t = TotalsOfEpoch();
+  const TotalNumbers t = CopyOfTotals();
   out << "___ Begin xalloc statistics ___\n";
   if (parts.general) WriteGeneral(out);
   out << "Allocated: " << t.allocated << ", active: " << t.active << ", metadata: " << t.metadata << ", resident: " << t.resident << ", mapped: " << t.mapped

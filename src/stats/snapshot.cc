@@ -220,6 +220,14 @@ bool RefreshSnapshot() {
 }
 
 const TotalNumbers& TotalsOfEpoch() { return g_totals; }
+uint64_t EpochNow() { return __atomic_load_n(&g_totals.epoch, __ATOMIC_RELAXED); }
+TotalNumbers CopyOfTotals() {
+  TotalNumbers copy;
+  auto* out = reinterpret_cast<uint64_t*>(&copy);
+  const auto* in = reinterpret_cast<const uint64_t*>(&g_totals);
+  for (size_t i = 0; i < sizeof copy / sizeof(uint64_t); ++i) out[i] = __atomic_load_n(in + i, __ATOMIC_RELAXED);
+  return copy;
+}
 
 const ArenaNumbers* NumbersOf(unsigned arena) {
   if (arena == kMerged) return __atomic_load_n(&g_merged, __ATOMIC_ACQUIRE);

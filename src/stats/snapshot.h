@@ -53,6 +53,10 @@ struct TotalNumbers {
 bool RefreshSnapshot();
 // Of the last epoch. Reading a field is one load.
 const TotalNumbers& TotalsOfEpoch();
+// Its count; 0: none was taken yet.
+uint64_t EpochNow();
+// All of it, word by word.
+TotalNumbers CopyOfTotals();
 // Null: no such arena, and `kMerged`, `kDestroyed` apart. Valid for ever.
 constexpr unsigned kMerged = 4096, kDestroyed = 4097;
 const ArenaNumbers* NumbersOf(unsigned arena);
