@@ -79,7 +79,7 @@ XALLOC_INLINE PutCount PutSlots(Extent* slab, const SlabShape& shape, void* cons
 
 // True if p's slot is out of the slab (in use, or in a cache). Without the lock: the bit of a live block does not move; others in the same
 // word do, by plain stores under the lock, so that the thread sanitizer is not asked.
-[[gnu::no_sanitize("thread")]] inline bool SlotIsOut(Extent* slab, const void* p) {
+[[gnu::no_sanitize_thread]] inline bool SlotIsOut(Extent* slab, const void* p) {
   const SlotOf slot = FindSlot(slab, ShapeOf(slab->size_class), p);
   return slot.exact && (__atomic_load_n(SlabBits(slab) + slot.index / 64, __ATOMIC_RELAXED) >> (slot.index % 64) & 1) == 0;
 }

@@ -26,7 +26,7 @@ void AddBin(Totals& t, const BinStats& bin, unsigned cls, size_t& slab_bytes) {
 
 // Without the cache's lock, which its thread may hold while it waits for a fork that waits for us. What moves to another array meanwhile is
 // not counted; a top that moves gives a count of its own moment. The owner uses plain stores: the thread sanitizer is not asked.
-[[gnu::no_sanitize("thread"), gnu::noinline]] size_t CountIn(ThreadCache* cache, unsigned cls) {
+[[gnu::no_sanitize_thread, gnu::noinline]] size_t CountIn(ThreadCache* cache, unsigned cls) {
   const BinState& s = cache->state[cls];
   void** const array = __atomic_load_n(&s.array, __ATOMIC_RELAXED);
   if (array == nullptr) return 0;
