@@ -188,7 +188,6 @@ void WriteBins(Json& json, const ArenaNumbers& n) {
 void WriteArena(Json& json, const char* key, const ArenaNumbers& n, const Parts& parts, ManualArena* manual = nullptr) {
   json.Open(key, '{');
   json.Number("nthreads", n.nthreads);
-  json.Number("uptime_ns", n.uptime);
   json.Text("dss", "disabled");
   json.Signed("dirty_decay_ms", manual != nullptr ? DirtyDecayMsOf(manual) : DirtyDecayMs());
   json.Signed("muzzy_decay_ms", manual != nullptr ? MuzzyDecayMsOf(manual) : MuzzyDecayMs());

@@ -152,8 +152,6 @@ bool PublishArena(unsigned i, const Totals* shared) {
   if (arena.automatic != nullptr) CollectAutomatic(*g_draft, arena.automatic, shared);
   if (arena.manual != nullptr) CollectManual(*g_draft, arena.manual);
   g_draft->there = arena.exists() ? 1 : 0;
-  g_draft->born = g_of_arena[i]->there != 0 ? g_of_arena[i]->born : os::NowNs();
-  g_draft->uptime = os::NowNs() - g_draft->born;
   if (arena.exists()) AddWords(*g_sum, *g_draft);
   Publish(*g_of_arena[i], *g_draft);
   return true;
@@ -213,7 +211,6 @@ bool RefreshSnapshot() {
   if (first < count && !PublishArena(first, &t)) return false;
   const TotalNumbers totals = TotalsFrom(t, *g_sum);
   g_sum->there = 1;
-  g_sum->uptime = NumbersOf(first) != nullptr ? NumbersOf(first)->uptime : 0;
   Publish(*g_merged, *g_sum);
   Publish(g_totals, totals);
   return true;

@@ -28,8 +28,7 @@ struct LextentNumbers {
 
 struct ArenaNumbers {
   uint64_t there;  // 0: no such arena now
-  uint64_t born;   // ns: the first snapshot that saw it
-  uint64_t nthreads, uptime;
+  uint64_t nthreads;
   uint64_t pactive, pdirty, pmuzzy;  // pages of the kernel
   uint64_t mapped, retained, base, internal, tcache_bytes, depot_bytes, resident;
   uint64_t dirty_npurge, dirty_nmadvise, dirty_purged, muzzy_npurge, muzzy_nmadvise, muzzy_purged;
