@@ -52,7 +52,7 @@ list(FILTER XALLOC_RARELY_RUN INCLUDE REGEX
   "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|address_map|chunk|default_hooks|directory|manual|manual_chunks|manual_life|manual_path|explicit|bind|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow).cc")
 list(FILTER XALLOC_RARELY_RUN EXCLUDE REGEX "/snapshot.cc")
 set_source_files_properties(${XALLOC_RARELY_RUN} PROPERTIES COMPILE_OPTIONS -Os)
-set_source_files_properties(${PROJECT_SOURCE_DIR}/src/conf/built_in.cc PROPERTIES COMPILE_DEFINITIONS "XALLOC_MALLOC_CONF=\"${XALLOC_MALLOC_CONF}\"")
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/conf/built_in.cc PROPERTIES COMPILE_DEFINITIONS "XALLOC_MALLOC_CONF=\"${XALLOC_MALLOC_CONF}\";XALLOC_CONF_LINK=\"${XALLOC_CONF_LINK}\"")
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/api/new_delete.cc PROPERTIES COMPILE_OPTIONS -fexceptions)
 
 add_library(xalloc_core STATIC ${XALLOC_CORE_SOURCES})

@@ -311,7 +311,7 @@ void EndThread() {
   if (bad.misuse != Misuse::kNone) ReportMisuse(bad.misuse, Act::kFree, bad.pointer, bad.size);
 }
 
-bool ProgramHasConf() { return xmalloc_conf != nullptr || (&xalloc_second_conf != nullptr && *xalloc_second_conf != nullptr) || *g_built_in_conf != '\0'; }
+bool ProgramHasConf() { return xmalloc_conf != nullptr || (&xalloc_second_conf != nullptr && *xalloc_second_conf != nullptr) || *g_built_in_conf != '\0' || *g_conf_link != '\0'; }
 
 bool CacheEnabled() { return t_local.state == ThreadState::kLive || (t_local.state == ThreadState::kNew && WantsCache()); }
 

@@ -72,7 +72,7 @@ constexpr size_t kNoEffectCount = sizeof kNoEffect / sizeof kNoEffect[0];
 Source g_sources[kRowCount] = {};     // of g_options, for confirm_conf
 bool g_ignored[kNoEffectCount] = {};  // which of kNoEffect were given
 
-constexpr const char* NameOf(Source source) {
+const char* NameOf(Source source) {
   switch (source) {
     case Source::kDefault:
       return "default";
@@ -82,6 +82,8 @@ constexpr const char* NameOf(Source source) {
       return "xmalloc_conf";
     case Source::kProgramJemalloc:
       return "malloc_conf";
+    case Source::kLink:
+      return g_conf_link;
     case Source::kMallocConf:
       return "MALLOC_CONF";
     case Source::kXallocConf:
@@ -325,6 +327,8 @@ XALLOC_COLD void LoadOptions(const ProgramConf& program) {
   size_t refused = ParseOptions(g_built_in_conf, g_options, Source::kBuiltIn);
   refused += ParseOptions(program.xmalloc_conf, g_options, Source::kProgram);
   refused += ParseOptions(program.malloc_conf, g_options, Source::kProgramJemalloc);
+  char target[512];
+  if (*g_conf_link != '\0' && os::ReadLink(g_conf_link, target)) refused += ParseOptions(target, g_options, Source::kLink);
   refused += ParseOptions(os::Environment("MALLOC_CONF"), g_options, Source::kMallocConf);
   refused += ParseOptions(os::Environment("XALLOC_CONF"), g_options, Source::kXallocConf);
   if (g_options.confirm_conf != 0) Confirm(g_options);

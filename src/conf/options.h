@@ -103,9 +103,10 @@ struct Options {
 
 extern Options g_options;  // written only by LoadOptions
 
-enum class Source : uint8_t { kDefault, kBuiltIn, kProgram, kProgramJemalloc, kMallocConf, kXallocConf };
+enum class Source : uint8_t { kDefault, kBuiltIn, kProgram, kProgramJemalloc, kLink, kMallocConf, kXallocConf };
 
 extern const char* const g_built_in_conf;  // built_in.cc: CMake's XALLOC_MALLOC_CONF
+extern const char* const g_conf_link;      // ... XALLOC_CONF_LINK; empty: no file is looked at
 
 // The strings that the program compiles in; either may be null.
 struct ProgramConf {

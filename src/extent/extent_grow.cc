@@ -6,8 +6,7 @@
 
 namespace xalloc {
 
-// `backed`: set if what was opened has memory behind it already.
-bool ExtentHeap::Grow(size_t granules, unsigned align_granules, Extent::Kind kind, bool& backed) {
+bool ExtentHeap::Grow(size_t granules, unsigned align_granules) {
   os::Guard<os::Rank::kGrow> growing(grow_lock_);
   lock_.Acquire(os::Rank::kExtents);
   const Place found = FindFree(static_cast<unsigned>(granules), align_granules);
@@ -40,7 +39,7 @@ bool ExtentHeap::Grow(size_t granules, unsigned align_granules, Extent::Kind kin
     committed = committed_bytes == 0 ? kFirstCommit : kHalfCommit;
     while (committed < granules) committed *= 2;
   }
-  return OpenFresh(region, count, committed, kind, backed);
+  return OpenFresh(region, count, committed);
 }
 
 // `regions_` and `next_fresh` change under both locks: either is enough to read them.
@@ -66,20 +65,15 @@ bool ExtentHeap::OpenPartial(Hugepage* h, unsigned committed) {
   return true;
 }
 
-bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, Extent::Kind kind, bool& backed) {
+bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed) {
   const unsigned first = region->next_fresh;
   char* at = region->base + first * kHugepage;
   const size_t bytes = count == 1 ? size_t{committed} << kLgGranule : count * kHugepage;
   if (!pages_.commit(at, bytes)) return false;
-  const bool huge = committed == kGranulesPerHugepage && WantsHuge(kind) && AdviseHuge(at, bytes);
-  const Backing backing = huge && kind == Extent::Kind::kSlab ? PopulateHuge(at) : Backing::kNone;
+  // With `auto` the first slab that comes makes it huge (extent_huge.cc).
+  const bool huge = MayBeHuge() && static_cast<Thp>(g_options.thp) == Thp::kAlways && AdviseHuge(at, bytes);
   os::Guard<os::Rank::kExtents> guard(lock_);
   stats_.committed += bytes;
-  if (backing != Backing::kNone) {
-    stats_.pages.huge += kHugepage;
-    backed = true;
-  }
-  if (backing == Backing::kStalled) stats_.pages.stalls++;
   for (unsigned i = 0; i < count; ++i, at += kHugepage) {
     Hugepage* h = &region->pages[first + i];
     h->region = region;
@@ -89,7 +83,6 @@ bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, E
     h->zero.Set({0, committed});
     Relist(h, 0);
     h->wanted = huge;
-    if (backing != Backing::kNone) MarkBacked(h);
     if (committed < kGranulesPerHugepage) partial_ = h;
     if (map_.Covers(at)) map_.SetHugepage(at, h);
   }

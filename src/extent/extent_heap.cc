@@ -51,7 +51,6 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
   const auto align_granules = static_cast<unsigned>(Max(alignment >> kLgGranule, size_t{1}));
   Extent* extent = NewExtent();
   if (extent == nullptr) return nullptr;
-  bool grew = false;
   // Each round of growth makes room for this request, but another thread may take it: go round again while memory comes.
   for (;;) {
     lock_.Acquire(os::Rank::kExtents);
@@ -63,19 +62,20 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
       at.hugepage->owner[at.granule] = extent;
       if (kind == Extent::Kind::kLarge) stats_.blocks++;
       NotePeak();
-      const size_t excess = taken.fresh != 0 || grew ? Stranded() : 0;
       // A slab fills up soon, and so does what follows it. Blocks of the program's own may stay untouched for ever.
-      Flight* ahead = kind == Extent::Kind::kSlab && taken.fresh == granules && MayPopulate() ? TakeAhead(at, granules) : nullptr;
+      const bool populates = kind == Extent::Kind::kSlab && taken.fresh == granules && !at.hugepage->wanted && MayPopulate();
+      const Ahead ahead = populates ? TakeAhead(at, granules) : Ahead{};
+      const size_t excess = taken.fresh != 0 ? Stranded(ahead.Granules()) : 0;
       lock_.Release(os::Rank::kExtents);
       extent->base = at.hugepage->base + (size_t{at.granule} << kLgGranule);
       extent->granules = static_cast<uint16_t>(granules);
       extent->kind = kind;
-      if (ahead != nullptr) Populate(ahead, extent);
+      if (populates) Populate(ahead, at.hugepage, extent);
       if (excess > 0) Purge(excess << kLgGranule);
       return extent;
     }
     lock_.Release(os::Rank::kExtents);
-    if (!Grow(granules, align_granules, kind, grew)) {
+    if (!Grow(granules, align_granules)) {
       meta_.Free(extent, sizeof(Extent));
       return nullptr;
     }
@@ -218,7 +218,10 @@ ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules) {
     h->zero.Clear(r);
     h->muzzy.Clear(r);
     // The first touch brings all of it in.
-    if (untouched) MarkBacked(h);
+    if (untouched) {
+      MarkBacked(h);
+      stats_.pages.huge += kHugepage;
+    }
     LeaveDirtyListIfClean(h);
     Relist(h, old_longest);
     return true;
@@ -310,12 +313,12 @@ bool ExtentHeap::OverSoftLimit(const ExtentStats& s) const {
   return limit != 0 && s.used + s.dirty + s.muzzy + s.mapped_blocks > limit;
 }
 
-// Granules that must go back before residency grows.
-size_t ExtentHeap::Stranded() const {
+// Granules that must go back before residency grows; so many more are about to get memory unused.
+size_t ExtentHeap::Stranded(size_t ahead) const {
   if (const size_t limit = soft_limit_.Relaxed(); limit != 0 && Resident() > limit) return dirty_;
   constexpr size_t kFloor = (size_t{8} << 20) >> kLgGranule;
   const size_t bound = Max(kFloor, used_ * static_cast<size_t>(g_options.dirty_limit) / 100);
-  return dirty_ > bound ? dirty_ - bound + bound / 8 : 0;
+  return dirty_ + ahead > bound ? Min(dirty_, dirty_ + ahead - bound + bound / 8) : 0;
 }
 
 ExtentStats ExtentHeap::Stats() {

@@ -159,6 +159,12 @@ class ExtentHeap {
     unsigned count;
     bool taken;
   };
+  // What is populated with a new slab: what a flight holds, one piece at most, if one was left to take.
+  struct Ahead {
+    Flight* flight;
+    bool huge;  // the rest of its hugepage, which becomes a huge page
+    size_t Granules() const { return flight != nullptr && flight->count != 0 ? flight->pieces[0].run.length : 0; }
+  };
   static constexpr unsigned kFlights = 4;      // more threads than that do not purge at once: the kernel takes turns among them anyway
   static constexpr unsigned kLookedAt = 512;   // hugepages under the lock in one go: some 50 us
 
@@ -190,22 +196,22 @@ class ExtentHeap {
   void MarkBacked(Hugepage* h);
   size_t Resident() const;
   void NotePeak();
-  size_t Stranded() const;
+  size_t Stranded(size_t ahead = 0) const;
   unsigned CollectDirty(Piece* pieces, size_t target, Manner manner, Stage stage);
   unsigned CollectFrom(Hugepage* h, Piece* pieces, unsigned room, Manner manner, Stage stage);
   Advice AdviceOnBreaking(Hugepage* h, bool whole);
   void LeaveDirtyListIfClean(Hugepage* h);
   void ReturnPieces(const Piece* pieces, unsigned n, Stage stage);
   Flight* TakeFlight();
-  Flight* TakeAhead(Place at, size_t granules);
+  Ahead TakeAhead(Place at, size_t granules);
   static bool HoldsSlabsOnly(const Hugepage* h);
   Hugepage* FindDense();
 
   // Without lock_.
-  bool Grow(size_t granules, unsigned align_granules, Extent::Kind kind, bool& backed);
+  bool Grow(size_t granules, unsigned align_granules);
   // Under grow_lock_.
   bool OpenPartial(Hugepage* h, unsigned committed);
-  bool OpenFresh(Region* region, unsigned count, unsigned committed, Extent::Kind kind, bool& backed);
+  bool OpenFresh(Region* region, unsigned count, unsigned committed);
   Region* RegionWithFresh(unsigned count) const;
   bool AddRegion(size_t at_least);
   bool WindowHolds(uintptr_t begin, size_t bytes) const;
@@ -215,12 +221,11 @@ class ExtentHeap {
   void OfferPiece(Piece& piece);
   void NoteAnswer(bool yes);
   bool MayPopulate() const;
-  void Populate(Flight* ahead, const Extent* slab);
+  void Populate(const Ahead& ahead, Hugepage* h, const Extent* slab);
   bool MayBeHuge() const;
-  bool WantsHuge(Extent::Kind kind);
+  bool WantsHuge(const Hugepage* h, size_t granules) const;
   bool AdviseHuge(char* at, size_t bytes);
-  enum class Backing : uint8_t { kNone, kHuge, kStalled };
-  Backing PopulateHuge(char* at);
+  bool PopulateHuge(char* at, bool& stalled);
   void Advise(const Hugepage* h, Advice advice) {
     if (advice != Advice::kNone && !no_huge_.Relaxed()) pages_.advise_huge(h->base, kHugepage, advice == Advice::kHuge);
   }
@@ -234,7 +239,7 @@ class ExtentHeap {
   size_t next_region_bytes_ = kFirstRegion;  // under grow_lock_
   uintptr_t next_region_hint_ = 0;           // under grow_lock_
   size_t address_space_limit_ = 0;           // under grow_lock_; 0: not read yet
-  unsigned huge_pause_ = 0, huge_skip_ = 0;  // under grow_lock_: hugepages to go without after a stall, and still to go
+  Atomic<unsigned> huge_pause_{0}, huge_skip_{0};  // relaxed: hugepages to go without after a stall, and still to go
   os::Lock lock_;       // guards all below
   HugepageList by_longest_[kGranulesPerHugepage + 1];
   uint64_t nonempty_[3] = {};  // bit i: by_longest_[i] is not empty
@@ -286,7 +291,7 @@ class ExtentHeap {
   // Two mappings more, in the eyes of the kernel, for each hugepage that is not to become huge again: a process may have 65530.
   static constexpr size_t kMostPlain = 400, kLivePerPlain = (size_t{8} << 20) >> kLgGranule;  // the latter granules
   static constexpr unsigned kShortRun = (64u << 10) >> kLgGranule;
-  static constexpr uint64_t kStallNs = 10'000'000;  // for one huge page; finding and zeroing one takes 0.1 to 1 ms
+  static constexpr uint64_t kStallNs = 20'000'000;  // of CPU for one huge page; finding and zeroing one takes 0.1 to 1 ms, 5 where a hypervisor has none yet
   static constexpr unsigned kLongestPause = 512;    // hugepages
 };
 

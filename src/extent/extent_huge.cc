@@ -14,15 +14,18 @@ bool ExtentHeap::MayPopulate() const {
   return used_ >= kPopulateFrom && Wanted() != Thp::kDefault && os::PageSize() <= kGranule && !no_populate_.Relaxed();
 }
 
-// The fresh granules that follow, a few percent of what is in use: a heap that grows wants them next.
-ExtentHeap::Flight* ExtentHeap::TakeAhead(Place at, size_t granules) {
+// The fresh granules that follow, a few percent of what is in use: a heap that grows wants them next. Or the rest of a hugepage that only
+// this slab has, to become a huge page.
+ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules) {
+  Hugepage* h = at.hugepage;
+  Ahead ahead = {nullptr, at.granule == 0 && granules + h->longest == kGranulesPerHugepage && h->zero.Count() == h->longest && WantsHuge(h, granules)};
+  h->wanted = h->wanted || ahead.huge;
   unsigned left = 0;
   for (const Flight& f : flights_) left += f.taken ? 0 : 1;
-  Flight* ahead = left > 1 ? TakeFlight() : nullptr;  // the last one is for giving back
-  if (ahead == nullptr) return nullptr;
-  Hugepage* h = at.hugepage;
+  ahead.flight = left > 1 ? TakeFlight() : nullptr;  // the last one is for giving back
+  if (ahead.flight == nullptr) return ahead;
   const auto begin = static_cast<unsigned>(at.granule + granules);
-  const auto most = static_cast<unsigned>(Min<size_t>(used_ / kAheadShare, kMostAhead));
+  const auto most = ahead.huge ? kGranulesPerHugepage : static_cast<unsigned>(Min<size_t>(used_ / kAheadShare, kMostAhead));
   unsigned n = 0;
   while (n < most && begin + n < kGranulesPerHugepage && h->zero.Test(begin + n) && h->free.Test(begin + n) && !h->dirty.Test(begin + n)) ++n;
   if (n == 0) return ahead;
@@ -31,28 +34,35 @@ ExtentHeap::Flight* ExtentHeap::TakeAhead(Place at, size_t granules) {
   h->free.Clear(run);
   h->zero.Clear(run);
   Relist(h, old_longest);
-  ahead->pieces[ahead->count++] = {h, run, false, false, Advice::kNone};
+  ahead.flight->pieces[ahead.flight->count++] = {h, run, false, false, Advice::kNone};
   return ahead;
 }
 
-// From the start of the slab to the end of what was taken ahead of it.
-void ExtentHeap::Populate(Flight* ahead, const Extent* slab) {
-  const size_t granules = slab->granules + (ahead->count != 0 ? ahead->pieces[0].run.length : 0);
-  const size_t bytes = granules << kLgGranule;
-  const bool done = pages_.populate(slab->base, bytes);
+// From the start of the slab to the end of what was taken ahead of it; a hugepage whole.
+void ExtentHeap::Populate(const Ahead& ahead, Hugepage* h, const Extent* slab) {
+  bool stalled = false;
+  const bool told = ahead.huge && AdviseHuge(h->base, kHugepage);
+  const bool huge = told && PopulateHuge(h->base, stalled);
+  const size_t granules = slab->granules + (ahead.huge ? 0 : ahead.Granules());
+  const size_t bytes = huge ? kHugepage : granules << kLgGranule;
+  const bool done = huge || pages_.populate(slab->base, bytes);
   if (!done) no_populate_.SetRelaxed(true);
   os::Guard<os::Rank::kExtents> guard(lock_);
-  if (done) stats_.pages.populated += bytes;
-  for (unsigned i = 0; i < ahead->count; ++i) {
-    const Piece& piece = ahead->pieces[i];
-    Hugepage* h = piece.hugepage;
-    const unsigned old_longest = h->longest;
-    h->free.Set(piece.run);
-    h->zero.Set(piece.run);
-    if (done) MarkDirty(h, piece.run);
-    Relist(h, old_longest);
+  if (done) (huge ? stats_.pages.huge : stats_.pages.populated) += bytes;
+  if (stalled) stats_.pages.stalls++;
+  if (ahead.huge && !told) h->wanted = false;
+  if (ahead.flight != nullptr) {
+    for (unsigned i = 0; i < ahead.flight->count; ++i) {
+      const Run run = ahead.flight->pieces[i].run;
+      const unsigned old_longest = h->longest;
+      h->free.Set(run);
+      h->zero.Set(run);
+      if (done && !ahead.huge) MarkDirty(h, run);
+      Relist(h, old_longest);
+    }
+    ahead.flight->taken = false;
   }
-  ahead->taken = false;
+  if (huge) MarkBacked(h);
 }
 
 // ---- at birth -----------------------------------------------------------------------------------------------------------
@@ -61,21 +71,18 @@ bool ExtentHeap::MayBeHuge() const {
   return HugePagesAreOurs() && !no_huge_.Relaxed() && (Wanted() == Thp::kAuto || Wanted() == Thp::kAlways);
 }
 
-// Under grow_lock_: whether hugepages that are opened now are to be huge pages. A heap with holes gets none: they would be filled later.
-bool ExtentHeap::WantsHuge(Extent::Kind kind) {
-  if (!MayBeHuge()) return false;
-  if (Wanted() == Thp::kAlways) return true;
-  // Of a block of its own only the program knows what it will touch.
-  if (kind != Extent::Kind::kSlab) return false;
-  os::Guard<os::Rank::kExtents> guard(lock_);
-  const size_t opened = stats_.committed >> kLgGranule;
-  return stats_.committed + kHugepage >= kHugeFrom && (opened - Min(opened, used_)) * kDenseShare <= opened;
+// Whether h is to become a huge page, of which the first `granules` were just taken. A heap with holes elsewhere gets none: they would be
+// filled later.
+bool ExtentHeap::WantsHuge(const Hugepage* h, size_t granules) const {
+  if (!MayBeHuge() || h->wanted || h->plain || h->committed != kGranulesPerHugepage) return false;
+  const size_t others = (stats_.committed >> kLgGranule) - kGranulesPerHugepage;
+  return stats_.committed >= kHugeFrom && (others - Min(others, used_ - granules)) * kDenseShare <= others;
 }
 
 // Hugepages next to each other that are told the same are one mapping in the eyes of the kernel.
 bool ExtentHeap::AdviseHuge(char* at, size_t bytes) {
-  if (huge_skip_ != 0) {
-    huge_skip_--;
+  if (const unsigned skip = huge_skip_.Relaxed(); skip != 0) {
+    huge_skip_.SetRelaxed(skip - 1);
     return false;
   }
   const bool done = pages_.advise_huge(at, bytes, true);
@@ -83,18 +90,16 @@ bool ExtentHeap::AdviseHuge(char* at, size_t bytes) {
   return done;
 }
 
-// Under grow_lock_, before anybody else knows of it. A kernel that has to move memory around to find a huge page takes long: then do
-// without for a while, the longer the more often it happens.
-ExtentHeap::Backing ExtentHeap::PopulateHuge(char* at) {
-  const uint64_t begin = os::NowNs();
+// A kernel that has to move memory around to find a huge page takes long: then do without for a while, the longer the more often it
+// happens. Time that other threads had the CPU is not the kernel's.
+bool ExtentHeap::PopulateHuge(char* at, bool& stalled) {
+  const uint64_t begin = os::ThreadCpuNs();
   const bool done = pages_.populate(at, kHugepage);
-  if (os::NowNs() - begin <= kStallNs) {
-    huge_pause_ /= 2;
-    return done ? Backing::kHuge : Backing::kNone;
-  }
-  huge_pause_ = Min(Max(huge_pause_ * 2, 8u), kLongestPause);
-  huge_skip_ = huge_pause_;
-  return done ? Backing::kStalled : Backing::kNone;
+  const unsigned pause = huge_pause_.Relaxed();
+  stalled = os::ThreadCpuNs() - begin > kStallNs;
+  huge_pause_.SetRelaxed(stalled ? Min(Max(pause * 2, 8u), kLongestPause) : pause / 2);
+  if (stalled) huge_skip_.SetRelaxed(huge_pause_.Relaxed());
+  return done;
 }
 
 // ---- later --------------------------------------------------------------------------------------------------------------

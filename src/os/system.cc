@@ -95,9 +95,23 @@ uint64_t NowNs() {
   return static_cast<uint64_t>(now.seconds) * 1000000000 + static_cast<uint64_t>(now.nanoseconds);
 }
 
+uint64_t ThreadCpuNs() {
+  constexpr int kThreadCputime = 3;
+  const Time now = Clock(kThreadCputime);
+  return static_cast<uint64_t>(now.seconds) * 1000000000 + static_cast<uint64_t>(now.nanoseconds);
+}
+
 bool HugePagesUnasked() {
   char text[64];
   return ReadFile("/sys/kernel/mm/transparent_hugepage/enabled", text) && text[0] == '[';  // [always] madvise never
+}
+
+bool ReadLink(const char* path, char* text, size_t room) {
+  constexpr int kAtFdCwd = -100;
+  const long n = arch::Syscall(SYS_readlinkat, kAtFdCwd, reinterpret_cast<long>(path), reinterpret_cast<long>(text), static_cast<long>(room));
+  if (n <= 0 || static_cast<size_t>(n) >= room) return false;  // what does not fit would be cut in the middle
+  text[n] = '\0';
+  return true;
 }
 
 bool SingleThreaded() { return &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }

@@ -25,6 +25,15 @@ size_t AddressSpaceLimit();
 uint64_t NowMs();
 // The same to the nanosecond, for durations.
 uint64_t NowNs();
+// What this thread has run, in nanoseconds, in the kernel and out of it.
+uint64_t ThreadCpuNs();
+
+// Where a symbolic link points, ended by a null. False if there is none, or it does not fit.
+bool ReadLink(const char* path, char* text, size_t room);
+template <size_t N>
+bool ReadLink(const char* path, char (&text)[N]) {
+  return ReadLink(path, text, N);
+}
 
 // True if the kernel makes huge pages without being asked (transparent_hugepage/enabled is "always"). Opens a file.
 bool HugePagesUnasked();
