@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* idle <MiB> [ticking | trim]: threads fill that much with small blocks, free them in another order and sleep for ever. Within one and a half decay periods
- * (2 s, set by MALLOC_CONF) the process has shrunk, without anybody's doing; then its purger ends, and another burst finds a new one. A
+ * (1 s, set by MALLOC_CONF) the process has shrunk, without anybody's doing; then its purger ends, and another burst finds a new one. A
  * fork child, where there is none, gets its own. ticking: there is no purger, and one thread goes on allocating. trim: malloc_trim does it. */
 #include <malloc.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include "../survival.h"
 #include "purgers.h"
 
-enum { kThreads = 32, kMs = 2000, kLargest = 700 };
+enum { kThreads = 32, kMs = 1000, kLargest = 700 };
 static pthread_barrier_t go, filled, freed;
 static size_t bytes_each;
 static int rounds_left, ticking, trimming;
@@ -94,10 +94,6 @@ static void Program(const char *who) {
   Burst(start, who);
   CHECK(Purgers() <= 4);
   if (Purgers() != 0) CHECK(PurgerRests()); /* nothing to do: nothing wakes up */
-  if (!trimming && !ticking) {
-    usleep(kMs * 1000);
-    printf("%s: at rest %ld KiB\n", who, StatmKiB(1));
-  }
   Burst(start, who);
 }
 
