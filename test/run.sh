@@ -21,8 +21,9 @@ jobs=${JOBS:-$(nproc)}
 
 rows=()
 failed=0
-# [pages="<page size> ..."] run <configuration> <cmake arguments ...>: builds it, and runs its tests at each of the page sizes; larger ones
-# than the kernel's through the debug knob. None given: the kernel's.
+rm -f build/*.ran
+# [pages="<page size> ..."] [knob=<variable>] run <configuration> <cmake arguments ...>: builds it, and runs its tests at each of the page
+# sizes; larger ones than the kernel's through that variable, the debug knob's. None given: the kernel's.
 run() {
   local name=$1 start=$SECONDS log page
   shift
@@ -41,11 +42,13 @@ run() {
 }
 # check <configuration> <page size>
 check() {
-  local name=$1 page=$2 start=$SECONDS log="build/$1.$2.log" without=^$ total
-  local -x XALLOC_DEBUG_PAGE_SIZE=$page
-  if [ "$page" -eq "$system_page" ]; then unset XALLOC_DEBUG_PAGE_SIZE; else without=$any_page; fi
+  local name=$1 page=$2 start=$SECONDS log="build/$1.$2.log" without=^$ total larger=()
+  if [ "$page" -ne "$system_page" ]; then
+    without=$any_page
+    larger=("${knob:-XALLOC_DEBUG_PAGE_SIZE}=$page")
+  fi
   echo "== $name, pages of $page bytes"
-  (cd "build/$name" && ctest -L "$label" -LE "${EXCLUDE:-^$}" -E "$without" --output-on-failure -j"$jobs") 2>&1 | tee "$log"
+  (cd "build/$name" && env "${larger[@]}" ctest -L "$label" -LE "${EXCLUDE:-^$}" -E "$without" --output-on-failure -j"$jobs") 2>&1 | tee "$log"
   [ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
   total=$(sed -n 's/.*tests failed out of \([0-9]*\)$/\1/p' "$log")
   rows+=("$name|$page|${total:-no} tests|$((SECONDS - start))|$(grep -E 'tests passed' "$log" | sed 's/ out of.*//'), $(grep -c '\*\*\*Skipped' "$log") skipped")
@@ -53,17 +56,17 @@ check() {
 }
 # What of the first configuration did not run in this one: whole groups by the part before the dot.
 missing() {
-  comm -23 "build/rel.$system_page.ran" "$1" | awk -F. -v all="build/rel.$system_page.ran" '
-    BEGIN { while ((getline line < all) > 0) { split(line, part, "."); size[part[1]]++ } }
+  comm -23 "build/rel.$system_page.ran" "$1" | awk -F'[.]' -v all="build/rel.$system_page.ran" '
+    BEGIN { while ((getline line < all) > 0) { split(line, part, "[.]"); size[part[1]]++ } }
     { count[$1]++; names[$1] = names[$1] " " $0 }
-    END { for (group in count) print count[group] == size[group] && size[group] > 1 ? group ".* (" size[group] ")" : substr(names[group], 2) }' | sort | paste -sd' '
+    END { for (group in count) print (count[group] == size[group] && size[group] > 1) ? group ".* (" size[group] ")" : substr(names[group], 2) }' | sort | paste -sd' '
 }
 
 # The benchmarks are built, and run once, in one configuration only.
 pages="4096 65536" run rel -DCMAKE_BUILD_TYPE=Release
 pages="4096 16384" run dbg -DCMAKE_BUILD_TYPE=Debug -DXALLOC_BENCH=OFF
 run clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DXALLOC_BENCH=OFF
-run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
+pages="4096 65536" run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
 run tsan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=thread
 run a64 -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-gnu.cmake
 
