@@ -65,7 +65,7 @@ for library in libraries:
     for line in text.splitlines():
         if head := re.match(r"[0-9a-f]+ <(.*)>:$", line):
             function = head.group(1)
-        elif found := re.match(r"\s+[0-9a-f]+:\t(.*)", line):
+        elif found := re.match(r"\s+[0-9a-f]+:\s+(\S.*)", line):
             count += 1
             extension = above(found.group(1).split("//")[0].split("#")[0].split("<")[0].strip())
             if extension is None or (extension == "LSE" and OUTLINE_HELPERS.match(function)):
