@@ -13,39 +13,74 @@ need g++ clang cmake ninja-build ccache libgtest-dev libbenchmark-dev valgrind s
   g++-aarch64-linux-gnu qemu-user-static sqlite3 redis-server redis-tools libclang-rt-14-dev libjemalloc2 libmimalloc2.0 \
   libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools mariadb-server-core || exit 1
 
+# What the page size cannot change, so that it runs once: texts and models; the binary's own symbols and instructions; libc's malloc; how
+# sanitizers and valgrind, which replace ours, get on with it; the instruments of bench/.
+any_page='^(docs|layers|model\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
+system_page=$(getconf PAGESIZE)
+jobs=${JOBS:-$(nproc)}
+
 rows=()
 failed=0
-# configuration name, cmake arguments
+rm -f build/*.ran
+# [pages="<page size> ..."] [knob=<variable>] run <configuration> <cmake arguments ...>: builds it, and runs its tests at each of the page
+# sizes; larger ones than the kernel's through that variable, the debug knob's. None given: the kernel's.
 run() {
-  local name=$1 start=$SECONDS log
+  local name=$1 start=$SECONDS log page
   shift
   log="build/$name.log"
   mkdir -p build
   echo "== $name: configure and build"
   if ! { cmake -S . -B "build/$name" -G Ninja "$@" && ninja -C "build/$name"; } >"$log" 2>&1; then
     tail -40 "$log"
-    rows+=("$name|build failed|$((SECONDS - start)) s")
+    rows+=("$name|-|build failed|$((SECONDS - start))|")
     failed=1
     return
   fi
-  (cd "build/$name" && ctest -L "$label" -LE "${EXCLUDE:-^$}" --output-on-failure -j"${JOBS:-1}") 2>&1 | tee "$log"
-  local result=${PIPESTATUS[0]}
-  [ "$result" -eq 0 ] || failed=1
-  rows+=("$name|$(grep -E 'tests passed' "$log" || echo 'no test ran')|$((SECONDS - start)) s")
+  rows+=("$name|-|built|$((SECONDS - start))|")
+  # Pages are never smaller than the kernel's.
+  for page in ${pages:-$system_page}; do check "$name" $((page > system_page ? page : system_page)); done
+}
+# check <configuration> <page size>
+check() {
+  local name=$1 page=$2 start=$SECONDS log="build/$1.$2.log" without=^$ total larger=()
+  if [ "$page" -ne "$system_page" ]; then
+    without=$any_page
+    larger=("${knob:-XALLOC_DEBUG_PAGE_SIZE}=$page")
+  fi
+  echo "== $name, pages of $page bytes"
+  (cd "build/$name" && env "${larger[@]}" ctest -L "$label" -LE "${EXCLUDE:-^$}" -E "$without" --output-on-failure -j"$jobs") 2>&1 | tee "$log"
+  [ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
+  total=$(sed -n 's/.*tests failed out of \([0-9]*\)$/\1/p' "$log")
+  rows+=("$name|$page|${total:-no} tests|$((SECONDS - start))|$(grep -E 'tests passed' "$log" | sed 's/ out of.*//'), $(grep -c '\*\*\*Skipped' "$log") skipped")
+  sed -n 's/^ *[0-9]*\/[0-9]* Test *#[0-9]*: \([^ ]*\) .*/\1/p' "$log" | sort >"build/$name.$page.ran"
+}
+# What of the first configuration did not run in this one: whole groups by the part before the dot.
+missing() {
+  comm -23 "build/rel.$system_page.ran" "$1" | awk -F'[.]' -v all="build/rel.$system_page.ran" '
+    BEGIN { while ((getline line < all) > 0) { split(line, part, "[.]"); size[part[1]]++ } }
+    { count[$1]++; names[$1] = names[$1] " " $0 }
+    END { for (group in count) print (count[group] == size[group] && size[group] > 1) ? group ".* (" size[group] ")" : substr(names[group], 2) }' | sort | paste -sd' '
 }
 
-run rel -DCMAKE_BUILD_TYPE=Release
-run dbg -DCMAKE_BUILD_TYPE=Debug
-run clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
-run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
+# The benchmarks are built, and run once, in one configuration only.
+pages="4096 65536" run rel -DCMAKE_BUILD_TYPE=Release
+pages="4096 16384" run dbg -DCMAKE_BUILD_TYPE=Debug -DXALLOC_BENCH=OFF
+run clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DXALLOC_BENCH=OFF
+pages="4096 65536" run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
 run tsan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=thread
 run a64 -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-gnu.cmake
 
 echo
 echo "what ran where:"
 for row in "${rows[@]}"; do
-  IFS='|' read -r name result time <<<"$row"
-  printf '  %-6s %-60s %s\n' "$name" "$result" "$time"
+  IFS='|' read -r name page result time more <<<"$row"
+  printf '  %-6s %5s  %-12s %5s s  %s\n' "$name" "$page" "$result" "$time" "$more"
+done
+echo "in all: $SECONDS s"
+echo "not run, of what rel runs with pages of $system_page bytes (why: any_page in test/run.sh, and each CMakeLists.txt):"
+for file in build/*.ran; do
+  where=${file#build/}
+  [ "$where" = "rel.$system_page.ran" ] || echo "  ${where%.ran}: $(missing "$file")" | fold -s -w 140 | sed '2,$s/^/    /'
 done
 [ "$failed" -eq 0 ] && echo "all passed" || echo "FAILED"
 exit "$failed"

@@ -57,6 +57,7 @@ void* Allocate(size_t size, int flags) {
 XALLOC_NOINLINE void DeallocateNamed(void* p, int flags) {
   OwnCache();
   if (IsElsewhere()) return Free(p);
+  p = Untagged(p);
   if (CacheBits(flags) >= kFirstCache) return FreeCached(CacheBits(flags) - kFirstCache, p);
   bool live = false;
   const unsigned cls = ClassOfBlock(p, Act::kFree, &live);
@@ -70,6 +71,7 @@ void Deallocate(void* p, int flags) {
 }
 
 void* Move(void* p, size_t old_size, size_t size, int flags) {
+  p = Untagged(p);
   bool live = false;
   ClassOfBlock(p, Act::kRealloc, &live);
   // A block of an arena that the program created stays in it, unless another is named.

@@ -7,6 +7,7 @@
 //   ForgetRegisterCopy(x)    a hint for the hit path: x is best updated in place
 //   Ticks()                  a counter that runs at a constant rate on all cores
 //   ThreadPointer()          the address of this thread's control block
+//   WithoutTag(p)            p without the bits that the CPU ignores in an address
 //   kSharedLine              bytes that two cores may fight over as one (pairs of lines on both)
 #pragma once
 

@@ -70,6 +70,14 @@ void FlushOwnCache(bool check);
 // class can have it.
 void ReturnUnused();
 
+// p as the window map knows it. A tag in the bits that the CPU ignores lies outside of the window for the hit path; the slow paths mean the
+// block, and no tag gets into a cache, and so to whoever has the block next. A sanitizer's tags stay.
+template <class T>
+XALLOC_INLINE T* Untagged(T* p) {
+  T* plain = arch::WithoutTag(p);
+  return XALLOC_LIKELY(plain == p) || (OwnCache() == nullptr && SteppedAside()) ? p : plain;
+}
+
 // The top object of a bin, or null when it is empty.
 XALLOC_INLINE void* Pop(CacheBin* bin) {
   void** top = bin->top;

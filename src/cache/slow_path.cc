@@ -225,6 +225,7 @@ void* MallocSlow(size_t size) {
 
 void FreeSlow(void* p) {
   if (p == nullptr) return;
+  p = Untagged(p);
   const unsigned code = SlabCodeOf(p);
   if (code == 0) return FreeBlock(p);
   if (XALLOC_UNLIKELY(!IsAligned(p, 8)) && Tolerated()) return;
@@ -247,6 +248,7 @@ void FreeSlow(void* p) {
 }
 
 void CheckSize(void* p, size_t size, size_t alignment) {
+  p = Untagged(p);
   if (p == nullptr || XALLOC_LIKELY(!SizeIsWrong(p, size, alignment))) return;
   if (g_options.harden == static_cast<int64_t>(Harden::kFull)) ReportSizeMismatch(p, size, UsableSize(p, Act::kFree));
   g_size_mismatches.AddRelaxed(1);
@@ -276,6 +278,7 @@ void* Calloc(size_t size) {
 }
 
 size_t UsableSize(const void* p, Act act) {
+  p = Untagged(p);
   const unsigned code = SlabCodeOf(p);
   if (XALLOC_LIKELY(code != 0)) return ClassSize(CheckedClass(p, code, act));
   if (AnyManual()) {
@@ -291,6 +294,7 @@ size_t GoodSize(size_t size, size_t alignment) {
 }
 
 void* Realloc(void* p, size_t size) {
+  p = Untagged(p);
   const unsigned code = SlabCodeOf(p);
   if (code == 0) {
     if (ManualArena* owner = AnyManual() && !Reporting() ? ManualOwnerOf(p) : nullptr; owner != nullptr) return ReallocManual(owner, p, size);
@@ -317,6 +321,7 @@ void* Realloc(void* p, size_t size) {
 }
 
 size_t ResizeInPlace(void* p, size_t least, size_t most, bool zero) {
+  p = Untagged(p);
   const size_t old_size = UsableSize(p, Act::kRealloc);
   if (SlabCodeOf(p) != 0) return old_size;
   if (AnyManual() && !Reporting() && ManualOwnerOf(p) != nullptr) return ResizeManual(p, least, most, zero);

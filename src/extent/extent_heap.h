@@ -70,8 +70,8 @@ enum class Manner : uint8_t {
   kEverything,  // every run
 };
 
-// With larger pages of the kernel a huge page is 32 or 512 MiB: left to it.
-inline bool HugePagesAreOurs() { return os::PageSize() == 4096; }
+// Huge pages of another size are left to the kernel.
+inline bool HugePagesAreOurs() { return os::HugePageSize() == kHugepage; }
 
 class ExtentHeap {
  public:

@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kStaticBytes = 128 * 1024;
 alignas(64) constinit char g_static_chunk[kStaticBytes] = {};
 constexpr size_t kFirstChunk = 256 * 1024, kLargestChunk = 1024 * 1024, kSpareStep = 64 * 1024;
+constexpr size_t kMostAligned = 4096;  // blocks of this and more start on a multiple of it, whatever the page size
 constexpr size_t kHugeFrom = size_t{2} << 20;  // of metadata: from here on a huge page more is no more than it has already
 }  // namespace
 
@@ -67,19 +68,25 @@ void MetaAllocator::Free(void* block, size_t size) {
   free_[cls] = free_block;
 }
 
-// From the current chunk; null when it is used up. Blocks of 4 KiB and more start on a 4 KiB boundary.
+// From the current chunk; null when it is used up.
 void* MetaAllocator::Take(size_t bytes) {
   if (chunk_bytes_ == 0 && this == &g_meta) {
     cursor_ = g_static_chunk;
     end_ = g_static_chunk + kStaticBytes;
     chunk_bytes_ = kStaticBytes;
   }
-  const size_t alignment = bytes >= 4096 ? 4096 : 64;
+  const size_t alignment = bytes >= kMostAligned ? kMostAligned : 64;
   auto at = AlignUp(reinterpret_cast<uintptr_t>(cursor_), alignment);
   if (cursor_ == nullptr || at + bytes > reinterpret_cast<uintptr_t>(end_)) return nullptr;
   cursor_ = reinterpret_cast<char*>(at) + bytes;
   allocated_ += bytes;
   return reinterpret_cast<void*>(at);
+}
+
+bool MetaAllocator::WantsHuge() {
+  if (os::HugePageSize() != kHugepage) return false;
+  const auto thp = static_cast<MetadataThp>(g_options.metadata_thp);
+  return thp == MetadataThp::kAlways || (thp == MetadataThp::kAuto && allocated_bytes() >= kHugeFrom);
 }
 
 // The rest of the old chunk is given up: less than one block, untouched.
@@ -88,18 +95,18 @@ bool MetaAllocator::AddChunk(size_t at_least) {
   size_t bytes = Max(Min(chunk_bytes_ * 2, kLargestChunk), kFirstChunk);
   lock_.Release(os::Rank::kMeta);
   void* chunk = nullptr;
-  if (const auto thp = static_cast<MetadataThp>(g_options.metadata_thp); thp == MetadataThp::kAlways || (thp == MetadataThp::kAuto && allocated_bytes() >= kHugeFrom)) {
+  if (WantsHuge()) {
     chunk = MapHuge();
     if (chunk != nullptr) bytes = kHugepage;
   }
   const bool huge = chunk != nullptr;
   if (chunk == nullptr) chunk = pages_->map(bytes);
-  while (chunk == nullptr && bytes / 2 >= Max(at_least + 4096, os::PageSize())) {
+  while (chunk == nullptr && bytes / 2 >= Max(at_least + kMostAligned, os::PageSize())) {
     bytes /= 2;
     chunk = pages_->map(bytes);
   }
   if (chunk == nullptr) {
-    bytes = AlignUp(Max(at_least + 4096, kSpareStep), os::PageSize());
+    bytes = AlignUp(Max(at_least + kMostAligned, kSpareStep), os::PageSize());
     chunk = TakeSpare(bytes);
   }
   if (chunk == nullptr) return false;

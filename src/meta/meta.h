@@ -51,6 +51,7 @@ class MetaAllocator {
   void* Take(size_t bytes);
   bool AddChunk(size_t at_least);
   char* TakeSpare(size_t bytes);
+  bool WantsHuge();
   char* MapHuge();
 
   const os::PageOps* pages_;

@@ -52,6 +52,8 @@ size_t PageSize() {
   return page;
 }
 
+size_t HugePageSize() { return PageSize() * (PageSize() / 8); }
+
 bool PageSizeIsSimulated() { return PageSize() != getauxval(AT_PAGESZ); }
 
 const char* Environment(const char* name) {

@@ -15,6 +15,9 @@ namespace xalloc::os {
 size_t PageSize();
 bool PageSizeIsSimulated();
 
+// What one of the kernel's page tables describes, 8 bytes for each page: 2 MiB with pages of 4 KiB, 32 and 512 MiB with larger ones.
+size_t HugePageSize();
+
 // The value of `name` in the initial environment, or null. Ignores everything when the program runs set-uid (AT_SECURE).
 const char* Environment(const char* name);
 

@@ -7,7 +7,7 @@
 namespace xalloc {
 namespace {
 
-constexpr size_t kBytes = 4096;
+constexpr size_t kBytes = 4096;  // of the file, as docs/stats.md says; not a page of the kernel
 constexpr uint64_t kEveryMs = 100;
 static_assert(sizeof(StatsPage) <= kBytes);
 

@@ -112,6 +112,7 @@ void AddShared(ArenaNumbers& n, const Totals& t, uint64_t slabs_of_others) {
 
 void FinishPages(ArenaNumbers& n) {
   const size_t page = os::PageSize();
+  n.pactive = AlignUp(n.pactive, page);  // granules may be smaller than pages, and what is active is never less than what is allocated
   n.mapped = n.pactive + n.pdirty + n.pmuzzy + n.base;
   n.resident = n.mapped;
   n.pactive /= page;

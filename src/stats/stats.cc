@@ -130,7 +130,9 @@ void PrintNotGivenBack(const Totals& t) {
   PrintKept(t.in_depots, "in depots", "at hand for all threads; half of what nobody wants leaves at each look; malloc_trim empties them");
   PrintKept(t.slab_free, "in free slots of slabs that hold live blocks", "whole pages of them go back when the slab is not touched for a decay period; the rest is fragmentation");
   const size_t dirty = t.extents.dirty - Min(t.extents.dirty, t.huge_pinned);
-  PrintKept(dirty, "dirty", DirtyDecayMs() < 0 ? "dirty_decay_ms is never" : "freed less than dirty_decay_ms ago; malloc_trim returns it at once");
+  const char* young = os::PageSize() > kGranule ? "freed less than dirty_decay_ms ago, malloc_trim returns it at once; or in pages with live blocks"
+                                                : "freed less than dirty_decay_ms ago; malloc_trim returns it at once";
+  PrintKept(dirty, "dirty", DirtyDecayMs() < 0 ? "dirty_decay_ms is never" : young);
   PrintKept(t.huge_pinned, "free in huge pages", "less than half of the page is free: breaking it would slow the rest down; thp:never or malloc_trim");
   PrintKept(t.extents.muzzy, "muzzy", "offered to the kernel, which takes it when it needs some; muzzy_decay_ms:0 has no such stage");
   PrintKept(t.metadata, "of metadata", "descriptors and caches of what there was at most; reused, never given back");

@@ -13,8 +13,11 @@ wrong = []
 seen = set()
 
 
+PAGE = {name: value for name, value in os.environ.items() if name == "XALLOC_DEBUG_PAGE_SIZE"}
+
+
 def run(conf, *args, **env):
-    result = subprocess.run([program, *args], env={"LD_PRELOAD": library, "MALLOC_CONF": conf, **env}, capture_output=True, text=True, timeout=120)
+    result = subprocess.run([program, *args], env={"LD_PRELOAD": library, "MALLOC_CONF": conf, **PAGE, **env}, capture_output=True, text=True, timeout=120)
     seen.update(pair.split(":")[0] for pair in conf.split(",") if pair)
     return result.returncode, result.stdout.strip(), result.stderr.strip()
 
@@ -34,6 +37,17 @@ def number(conf, pattern, *args, **env):
     status, out, err = run(f"stats_print:true,{conf}".rstrip(","), *args, **env)
     found = re.search(pattern, out + err)
     expect(f"{conf} {args}: status {status}, no {pattern} in {out} {err}", status == 0 and found)
+    return int(found.group(1)) if found else -1
+
+
+def made_huge(conf, *args):
+    """KiB of huge pages made at birth. A kernel that takes 10 ms for one, as on a busy machine it may, is left alone for the next 8: then once more."""
+    for _ in range(10):
+        status, _, err = run(f"stats_print:true,{conf}", *args)
+        found = re.search(r"huge pages: (\d+) KiB made at birth, .* (\d+) slow", err)
+        expect(f"{conf} {args}: status {status}, {err}", status == 0 and found)
+        if not found or found.group(2) == "0":
+            break
     return int(found.group(1)) if found else -1
 
 
@@ -101,13 +115,14 @@ with tempfile.TemporaryDirectory() as root:
     expect("soft_limit:cgroup, none", number(conf, PURGED, "strand", XALLOC_DEBUG_ROOT=root + "/none") == 0)
 expect("max_background_threads:1", number("dirty_decay_ms:1000,background_thread:true,max_background_threads:1", HELPERS, "release") == 0)
 expect("max_background_threads, auto", number("dirty_decay_ms:1000,max_background_threads:3", HELPERS, "release") == 0)
-expect("max_background_threads:3", number("dirty_decay_ms:1000,background_thread:true,max_background_threads:3", HELPERS, "release") >= 1)
+# Much at once is what falls due in one step of the purger: on a busy machine it may not be much each time.
+expect("max_background_threads:3", any(number("dirty_decay_ms:1000,background_thread:true,max_background_threads:3", HELPERS, "release") >= 1 for _ in range(4)))
 
 # Huge pages.
-if os.sysconf("SC_PAGESIZE") == 4096 and "XALLOC_DEBUG_PAGE_SIZE" not in os.environ:
+if os.sysconf("SC_PAGESIZE") == 4096 and not PAGE:
     expect("thp:auto, small", number("thp:auto", HUGE, "pairs") == 0)
-    expect("thp:auto, large", number("thp:auto", HUGE, "burst") > 10000)
-    expect("thp:always", number("thp:always", HUGE, "pairs") >= 2048)
+    expect("thp:auto, large", made_huge("thp:auto", "burst") > 10000)
+    expect("thp:always", made_huge("thp:always", "pairs") >= 2048)
     expect("thp:never", number("thp:never", HUGE, "burst") == 0 and output("thp:never", "advised") == "nh")
     expect("thp:default", number("thp:default", HUGE, "strand") == 0 and output("thp:default", "advised") == "")
     expect("metadata_thp:disabled", output("thp:never,metadata_thp:disabled", "advised") == "nh")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* filters kill|refuse|exhausted|kept|counted: what a program's own seccomp filter does to its heap.
  *   kill       one call at a time ends the process: a small program with threads lives on without it (its threads do not end: libc
- *              itself uses madvise and rt_sigprocmask there)
+ *              itself uses madvise and rt_sigprocmask there). The filter comes once the purger, which opens a file when it starts, sleeps
  *   refuse     one call at a time answers EPERM, then all answer EPERM, or ENOSYS: everything works, at any size, trimming included
  *   exhausted  mmap, mprotect and mremap answer ENOMEM from now on: null with ENOMEM, and what is freed is there again
  *   kept       madvise "succeeds" and does nothing: calloc zeroes all the same
@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <ucontext.h>
+
+#include "../survival/purging/purgers.h"
 
 struct call {
   const char *name;
@@ -57,6 +59,7 @@ struct work {
   size_t total;
   int rounds;
   int trim;
+  int settled; /* the filter waits for the purger */
 };
 
 /* Starts before the filter, works after it, and stays (with what it has in its cache) until the others are through. */
@@ -74,12 +77,22 @@ static void *in_thread(void *arg) {
   return NULL;
 }
 
+/* docs/design/purging.md says what the purger needs at its start, and what from then on. */
+static void await_sleeping_purger(void) {
+  int id = 0;
+  for (int i = 0; i < 10000; ++i) {
+    if (PurgerThreads(&id) == 1 && Naps(id) >= 1) return;
+    usleep(1000);
+  }
+}
+
 static void under_filter(const long *calls, int n, uint32_t action, struct work work) {
   static unsigned char *list[kMaxBlocks];
   pthread_t thread[kThreads];
   pthread_barrier_init(&barrier, NULL, kThreads + 1);
   for (int i = 0; i < kThreads; ++i) REQUIRE(pthread_create(&thread[i], NULL, in_thread, &work) == 0);
   pthread_barrier_wait(&barrier);
+  if (work.settled) await_sleeping_purger();
   if (!filter_calls(calls, n, action)) _exit(kSkipped);
   pthread_barrier_wait(&barrier);
   churn(work.total, work.rounds, list);
@@ -93,18 +106,18 @@ static void under_filter(const long *calls, int n, uint32_t action, struct work 
 }
 
 static void killed(const void *call) {
-  const struct work small = {700000, 20, 0}; /* four threads: 3 MB at a time */
+  const struct work small = {700000, 20, 0, 1}; /* four threads: 3 MB at a time */
   under_filter(&((const struct call *)call)->number, 1, SECCOMP_RET_KILL_PROCESS, small);
 }
 
 static uint32_t refusal;
 static void refused(const void *call) {
-  const struct work any = {4000000, 1, 1};
+  const struct work any = {4000000, 1, 1, 0};
   under_filter(&((const struct call *)call)->number, 1, SECCOMP_RET_ERRNO | refusal, any);
 }
 static void refused_all(const void *unused) {
   (void)unused;
-  const struct work any = {50000000, 1, 1};
+  const struct work any = {50000000, 1, 1, 0};
   long all[kNumCalls];
   for (int i = 0; i < kNumCalls; ++i) all[i] = kCalls[i].number;
   under_filter(all, kNumCalls, SECCOMP_RET_ERRNO | refusal, any);

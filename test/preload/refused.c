@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { kBlocks = 4000 };
+enum { kBlocks = 2000 };
 static unsigned char *block[kBlocks];
 static size_t size[kBlocks];
 
 int main(void) {
   int refusals = 0;
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < kBlocks; ++i) {
       size[i] = i % 100 == 0 ? 3000000 : i % 10 == 0 ? 50000 : (size_t)i % 3000 + 1;
       errno = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Allocates by every standard function, from threads and after fork, and checks contents and alignment. argv[1]: the page size
- * that valloc must show. Ends with "smoke ok". */
+ * that valloc must show (by default the debug knob's, or the kernel's). Ends with "smoke ok". */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <malloc.h>
@@ -65,8 +65,34 @@ static void *thread(void *arg) {
   return NULL;
 }
 
+/* The CPU ignores the top byte of an address: a block may be given back with something in it, which nobody gets to see. */
+static void tags(void) {
+#ifdef __aarch64__
+  static const size_t sizes[] = {1, 64, 1000, 20000, 100000, 5000000};
+  static unsigned char *p[200];
+  for (unsigned s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
+    const unsigned n = sizes[s] > 100000 ? 4 : 200;
+    for (int round = 0; round < 3; ++round) {
+      for (unsigned i = 0; i < n; ++i) {
+        p[i] = malloc(sizes[s]);
+        CHECK(p[i] != NULL && (uintptr_t)p[i] >> 56 == 0);
+        fill(p[i], sizes[s], i);
+        p[i] = (unsigned char *)((uintptr_t)p[i] | (uintptr_t)(i % 255 + 1) << 56);
+      }
+      for (unsigned i = 0; i < n; ++i) {
+        CHECK(malloc_usable_size(p[i]) >= sizes[s]);
+        if (i % 3 == 0) p[i] = realloc(p[i], sizes[s] * (i % 2 + 1));
+        CHECK(p[i] != NULL && (i % 3 != 0 || (uintptr_t)p[i] >> 56 == 0) && holds(p[i], sizes[s], i));
+      }
+      for (unsigned i = 0; i < n; ++i) free(p[i]);
+    }
+  }
+#endif
+}
+
 int main(int argc, char **argv) {
-  const size_t page = argc > 1 ? (size_t)atol(argv[1]) : 4096;
+  const char *knob = getenv("XALLOC_DEBUG_PAGE_SIZE");
+  const size_t page = argc > 1 ? (size_t)atol(argv[1]) : knob != NULL ? (size_t)atol(knob) : (size_t)sysconf(_SC_PAGESIZE);
   CHECK(malloc_usable_size(NULL) == 0);
   errno = 7;
   free(NULL);
@@ -78,6 +104,7 @@ int main(int argc, char **argv) {
   CHECK(big != NULL && (uintptr_t)big % (8u << 20) == 0);
   free(big);
   one_round(1);
+  tags();
 
   pthread_t threads[4];
   for (uintptr_t i = 0; i < 4; ++i) CHECK(pthread_create(&threads[i], NULL, thread, (void *)(i + 1)) == 0);

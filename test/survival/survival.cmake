@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # How the programs of this folder are built and run.
-set(survival_options -O1 -g -Wall -Wextra -Werror -Wno-free-nonheap-object -fno-builtin)
+set(survival_options -O1 -Wall -Wextra -Werror -Wno-free-nonheap-object -fno-builtin)
 set(survival_preload LD_PRELOAD=$<TARGET_FILE:xalloc>)
 
 # survival_program(<name> <source> [FLAGS ...] [LIBS ...])

@@ -56,6 +56,12 @@ UNUSED void Churn(unsigned seed, int blocks) {
   for (int i = 0; i < kSlots; ++i) free(slot[i]);
 }
 
+/* What the library takes for the kernel's page: the debug knob raises it. */
+UNUSED long PageSize(void) {
+  const char *knob = getenv("XALLOC_DEBUG_PAGE_SIZE");
+  return knob != NULL ? atol(knob) : sysconf(_SC_PAGESIZE);
+}
+
 /* A field of /proc/self/statm in KiB: 0 what is mapped, 1 what is resident. */
 UNUSED long StatmKiB(int field) {
   char text[200];

@@ -16,6 +16,12 @@ inline void SpinHint() { asm volatile("isb" ::: "memory"); }
 template <class T>
 inline void ForgetRegisterCopy(T&) {}
 
+// The top byte: Linux has it ignored in every process.
+template <class T>
+inline T* WithoutTag(T* p) {
+  return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(p) & ~uintptr_t{0} >> 8);
+}
+
 inline uint64_t Ticks() {
   uint64_t ticks;
   asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));

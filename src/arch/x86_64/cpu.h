@@ -17,6 +17,12 @@ inline void ForgetRegisterCopy(T& x) {
   asm("" : "+m"(x));
 }
 
+// A process has to ask the kernel for tags here (LAM); without that such an address is none.
+template <class T>
+inline T* WithoutTag(T* p) {
+  return p;
+}
+
 inline uint64_t Ticks() { return __builtin_ia32_rdtsc(); }
 
 inline uintptr_t ThreadPointer() {

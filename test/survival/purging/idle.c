@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* idle <MiB> [ticking | trim]: threads fill that much with small blocks, free them in another order and sleep for ever. Within one and a half decay periods
- * (2 s, set by MALLOC_CONF) the process has shrunk, without anybody's doing; then its purger ends, and another burst finds a new one. A
+ * (1 s, set by MALLOC_CONF) the process has shrunk, without anybody's doing; then its purger ends, and another burst finds a new one. A
  * fork child, where there is none, gets its own. ticking: there is no purger, and one thread goes on allocating. trim: malloc_trim does it. */
 #include <malloc.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include "../survival.h"
 #include "purgers.h"
 
-enum { kThreads = 32, kMs = 2000, kLargest = 700 };
+enum { kThreads = 32, kMs = 1000, kLargest = 700 };
 static pthread_barrier_t go, filled, freed;
 static size_t bytes_each;
 static int rounds_left, ticking, trimming;
@@ -48,14 +48,16 @@ static void Tick(void) {
   }
 }
 
-/* Waits until at most `allowed` KiB are resident; how many ms that took. */
-static double AwaitResident(long allowed, double most_ms) {
+/* Waits until at most `allowed` KiB are resident; what was, in the end, and how many ms that took. */
+static long AwaitResident(long allowed, double most_ms, double *ms) {
   const double begin = NowUs();
-  while (StatmKiB(1) > allowed && NowUs() - begin < most_ms * 1e3) {
+  long now;
+  while ((now = StatmKiB(1)) > allowed && NowUs() - begin < most_ms * 1e3) {
     if (ticking) Tick();
     usleep(20000);
   }
-  return (NowUs() - begin) / 1e3;
+  *ms = (NowUs() - begin) / 1e3;
+  return now;
 }
 
 static void Burst(long start, const char *who) {
@@ -64,21 +66,25 @@ static void Burst(long start, const char *who) {
   const long full = StatmKiB(1);
   pthread_barrier_wait(&freed);
   CHECK(full > start + 20000);
-  const long allowed = start + (full - start) / 20 + 8192;
+  /* An object a class stays with each thread, and pins its page; of larger pages, more. */
+  const long page = PageSize();
+  const long allowed = start + (full - start) / (page > 16384 ? 2 : page > 4096 ? 4 : 20) + 8192;
   double ms = 0;
+  long now = 0;
   if (trimming) {
     usleep(100000); /* the threads reach their pause() */
     const double begin = NowUs();
     CHECK(malloc_trim(0) == 1);
     ms = (NowUs() - begin) / 1e3;
+    now = StatmKiB(1);
   } else {
     /* What the kernel takes to give the pages back depends on the machine: the check allows four times the one and a half periods. */
-    ms = AwaitResident(allowed, kMs * 6);
+    now = AwaitResident(allowed, kMs * 6, &ms);
   }
-  printf("%s: start %ld KiB, full %ld KiB, shrunk to %ld KiB after %.2f decay periods\n", who, start, full, StatmKiB(1), ms / kMs);
+  printf("%s: start %ld KiB, full %ld KiB, shrunk to %ld KiB after %.2f decay periods\n", who, start, full, now, ms / kMs);
   fflush(stdout);
-  if (StatmKiB(1) > allowed) malloc_stats(); /* says where it is */
-  CHECK(StatmKiB(1) <= allowed);
+  if (now > allowed) malloc_stats(); /* says where it is */
+  CHECK(now <= allowed);
 }
 
 static void Program(const char *who) {
@@ -94,10 +100,6 @@ static void Program(const char *who) {
   Burst(start, who);
   CHECK(Purgers() <= 4);
   if (Purgers() != 0) CHECK(PurgerRests()); /* nothing to do: nothing wakes up */
-  if (!trimming && !ticking) {
-    usleep(kMs * 1000);
-    printf("%s: at rest %ld KiB\n", who, StatmKiB(1));
-  }
   Burst(start, who);
 }
 

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: MIT
+// What the precompiled header of the unit tests is made with.
