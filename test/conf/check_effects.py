@@ -13,11 +13,12 @@ wrong = []
 seen = set()
 
 
-PAGE = {name: value for name, value in os.environ.items() if name == "XALLOC_DEBUG_PAGE_SIZE"}
+# What page size the program sees, and where an emulator finds its libraries.
+MACHINE = {name: value for name, value in os.environ.items() if name == "XALLOC_DEBUG_PAGE_SIZE" or name.startswith("QEMU_")}
 
 
 def run(conf, *args, **env):
-    result = subprocess.run([program, *args], env={"LD_PRELOAD": library, "MALLOC_CONF": conf, **PAGE, **env}, capture_output=True, text=True, timeout=120)
+    result = subprocess.run([program, *args], env={"LD_PRELOAD": library, "MALLOC_CONF": conf, **MACHINE, **env}, capture_output=True, text=True, timeout=120)
     seen.update(pair.split(":")[0] for pair in conf.split(",") if pair)
     return result.returncode, result.stdout.strip(), result.stderr.strip()
 
