@@ -1,22 +1,29 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""check_resident.py <python> <resident.so> <libxalloc.so>: what `python3 -c pass` takes on AArch64, with the library and without, in the same
-run. Two measures, the median of five runs each:
-  pages  when the interpreter is about to leave, which is when it has the most: the pages, of the size that the program sees, of which any
-         part is resident. What a kernel with such pages would count. At most 1.5 MiB more with the library.
+"""check_resident.py <libxalloc.so> <python> <emulator...>: what `python3 -c pass` takes on AArch64, with the library and without, in the same run.
+Two measures, the median of five runs each:
+  pages  when the interpreter is about to leave, which is when it has the most: the pages, of the size that the program sees
+         (QEMU_PAGESIZE), of which any part is resident. What a kernel with such pages would count. At most 1.5 MiB more with the library.
   peak   ru_maxrss of the emulator's process while it runs `python3 -c pass`, in pages of the machine below. No bound: it has the emulator's
          own memory in it, code that it translated and a descriptor for each 4 KiB of address space that the library only reserves."""
 import os
 import statistics
+import struct
 import subprocess
 import sys
 
-python, resident, library = sys.argv[1:4]
-ALLOWED, RUNS = 1536, 5
+library, *python = sys.argv[1:2] + sys.argv[3:] + sys.argv[2:3]
+ALLOWED, RUNS, BELOW = 1536, 5, 4096
+PAGE = int(os.environ.get("QEMU_PAGESIZE", BELOW))
+PROGRAM = 1 << 40  # the emulated program's addresses are below, the emulator's above
+
+
+def start(code, preload, **more):
+    return subprocess.Popen([*python, "-I", "-c", code], env={**os.environ, "LD_PRELOAD": preload}, **more)
 
 
 def peak(preload):
-    child = subprocess.Popen([python, "-I", "-c", "pass"], env={**os.environ, "LD_PRELOAD": preload})
+    child = start("pass", preload)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = status
     assert status == 0, status
@@ -24,15 +31,27 @@ def peak(preload):
 
 
 def pages(preload):
-    code = "import os; os._exit(0)"  # os is there already
-    got = subprocess.run([python, "-I", "-c", code], env={**os.environ, "LD_PRELOAD": f"{resident}:{preload}".rstrip(":")}, stdout=subprocess.PIPE, check=True)
-    below, whole = map(int, got.stdout.split())
-    assert 4096 < below <= whole, (below, whole)
-    return whole
+    # os is there already; and nothing more is when the interpreter waits here.
+    child = start("import os; os.write(1, b'.'); os.read(0, 1)", preload, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout.read(1) == b"."
+    resident = set()
+    with open(f"/proc/{child.pid}/maps", encoding="utf-8") as maps, open(f"/proc/{child.pid}/pagemap", "rb") as pagemap:
+        text = maps.read()
+        for line in text.splitlines():
+            first, last = (int(address, 16) for address in line.split()[0].split("-"))
+            if last > PROGRAM:
+                continue
+            pagemap.seek(first // BELOW * 8)
+            entries = pagemap.read((last - first) // BELOW * 8)
+            # The two highest bits: present, in swap.
+            resident.update((first + i * BELOW) // PAGE for i, (entry,) in enumerate(struct.iter_unpack("<Q", entries)) if entry >> 62)
+    child.communicate(b"x")
+    assert child.returncode == 0 and "/python3" in text and ("/libxalloc" in text) == bool(preload), text
+    return len(resident) * PAGE // 1024
 
 
 failed = 0
-for name, measure in (("peak", peak), ("pages", pages)):
+for name, measure in (("pages", pages), ("peak", peak)):
     runs = [(measure(""), measure(library)) for _ in range(RUNS)]
     plain, ours = (statistics.median(column) for column in zip(*runs))
     print(f"{name}: {ours:.0f} KiB, without the library {plain:.0f} KiB: {ours - plain:+.0f} KiB")
