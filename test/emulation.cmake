@@ -6,12 +6,14 @@ if(NOT CMAKE_CROSSCOMPILING)
   set(XALLOC_EMULATED_INSIDE)
   function(not_emulated)
   endfunction()
+  function(not_emulated_case)
+  endfunction()
   return()
 endif()
 
 # The target's GoogleTest and Google Benchmark, its libc, and the programs that test/emulated runs.
 set(packages libgtest-dev libbenchmark-dev nlohmann-json3-dev
-  bash coreutils grep sed mawk diffutils findutils procps dash busybox-static sqlite3 python3 libpython3.11-testsuite perl git redis-server redis-tools)
+  bash coreutils grep sed mawk diffutils findutils procps dash busybox sqlite3 python3 libpython3.11-testsuite perl git redis-server redis-tools)
 execute_process(COMMAND bash ${PROJECT_SOURCE_DIR}/cmake/foreign.sh arm64 ${PROJECT_BINARY_DIR}/debian ${packages} COMMAND_ERROR_IS_FATAL ANY)
 # What the packages' scripts would have made.
 file(CREATE_LINK mawk ${XALLOC_FOREIGN_ROOT}/usr/bin/awk SYMBOLIC)
@@ -23,12 +25,17 @@ set(XALLOC_EMULATED bash ${CMAKE_CURRENT_LIST_DIR}/emulated/enter.sh ${XALLOC_FO
 # The same for what itself has to be a program of the target.
 set(XALLOC_EMULATED_INSIDE ${XALLOC_EMULATED} inside)
 
-# not_emulated(<why> <test> ...): what an emulator of one process cannot run. It is listed, with the reason, in not_emulated.txt.
+# not_emulated(<why> <test> ...): what an emulator of one process cannot run, or not in the time there is. ctest shows it as disabled, and
+# not_emulated.txt says why.
 set(XALLOC_NOT_EMULATED ${PROJECT_BINARY_DIR}/not_emulated.txt)
 file(WRITE ${XALLOC_NOT_EMULATED} "")
 function(not_emulated why)
   set_tests_properties(${ARGN} PROPERTIES DISABLED TRUE)
-  foreach(test ${ARGN})
-    file(APPEND ${XALLOC_NOT_EMULATED} "${test}: ${why}\n")
-  endforeach()
+  string(REPLACE ";" " " tests "${ARGN}")
+  file(APPEND ${XALLOC_NOT_EMULATED} "${tests}: ${why}\n")
+endfunction()
+# not_emulated_case(<why> <test> <case>): the same for one case of a GoogleTest program.
+function(not_emulated_case why test case)
+  set_tests_properties(${test} PROPERTIES ENVIRONMENT_MODIFICATION GTEST_FILTER=set:-${case})
+  file(APPEND ${XALLOC_NOT_EMULATED} "${test}, case ${case}: ${why}\n")
 endfunction()

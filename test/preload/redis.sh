@@ -12,7 +12,10 @@ trap stop EXIT
 sock="$work/sock"
 cli() { redis-cli -s "$sock" "$@"; }
 start() {
-  LD_PRELOAD=$1 redis-server --port 0 --unixsocket "$sock" --dir "$work" --save '' --enable-debug-command yes >"$work/log" 2>&1 &
+  # Debian's jemalloc, linked into it, dies where an emulator shows pages of 64 KiB: without the library it sees the machine's.
+  local as=(-u QEMU_PAGESIZE)
+  [ -z "$1" ] || as=(LD_PRELOAD="$1")
+  env "${as[@]}" redis-server --port 0 --unixsocket "$sock" --dir "$work" --save '' --enable-debug-command yes >"$work/log" 2>&1 &
   server=$!
   for _ in $(seq 100); do cli ping >/dev/null 2>&1 && return 0; sleep 0.1; done
   cat "$work/log"

@@ -34,6 +34,7 @@ echo "${lines[19999]} ${#lines[@]}"
 SH
 same sh sh "$work/posix.sh"
 same bash bash "$work/bash.sh"
+command -v busybox >/dev/null && same busybox busybox sh "$work/posix.sh"
 same env env -i A=1 B=2 env
 same sort sh -c 'seq $((200000 / XALLOC_TEST_PART)) | sort -R --random-source=/bin/sh | sort -n --parallel=4 | sha256sum'
 same awk sh -c 'seq $((100000 / XALLOC_TEST_PART)) | awk "{ a[\$1 % 997] = a[\$1 % 997] substr(\$0, 1, 2) } END { for (i = 0; i < 997; i++) n += length(a[i]); print n, a[5] }"'
