@@ -4,13 +4,16 @@
 
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
 # Linked last: their large arrays are hardly touched, and so the small variables of all other files share two pages.
-set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
+set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
 # So is what a small program never runs: many kernels map 64 KiB around each fault. (Others map as much of a file as lies together.)
 set(XALLOC_RUN_LATE ${XALLOC_SOURCES})
-list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|bind|explicit|directory|address_map|extent_purge|extent_mapped|cold|purger|decay|report|cgroup|interval|new_delete).cc")
+list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|bind|address_map|extent_purge|extent_mapped|cold|purger|decay|report|cgroup|interval|new_delete).cc")
 list(FILTER XALLOC_RUN_LATE EXCLUDE REGEX "/hooks.cc")
-list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_RUN_LATE})
-list(APPEND XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_RUN_LATE})
+# Last of all, arrays of 32 and 64 KiB that most programs never touch: with pages of 64 KiB they would part the variables around them.
+set(XALLOC_UNTOUCHED_ARRAYS ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/arena/directory.cc ${PROJECT_SOURCE_DIR}/src/cache/explicit.cc)
+list(REMOVE_ITEM XALLOC_RUN_LATE ${XALLOC_UNTOUCHED_ARRAYS})
+list(REMOVE_ITEM XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_RUN_LATE} ${XALLOC_UNTOUCHED_ARRAYS})
+list(APPEND XALLOC_SOURCES ${XALLOC_LARGE_ARRAYS} ${XALLOC_RUN_LATE} ${XALLOC_UNTOUCHED_ARRAYS})
 set(XALLOC_CORE_SOURCES ${XALLOC_SOURCES})
 # Only where libc's own can be found behind it.
 set(XALLOC_SHARED_SOURCES ${PROJECT_SOURCE_DIR}/src/api/threads.cc)
@@ -79,6 +82,10 @@ if(NOT XALLOC_SANITIZE)
       LINKER:-z,now,-z,relro,-z,nodelete,-z,initfirst,-z,defs,-Bsymbolic-functions,--gc-sections,-O1
       LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
     target_link_libraries(${name} PRIVATE -lc -lgcc)
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64" AND NOT XALLOC_ARCH)
+      # libgcc writes to it in every process: among the small variables, not behind the arrays on a page of its own.
+      target_link_options(${name} PRIVATE LINKER:-u,__aarch64_have_lse_atomics -lgcc)
+    endif()
   endfunction()
   add_library(xalloc_shared_objects OBJECT ${XALLOC_SHARED_SOURCES})
   target_link_libraries(xalloc_shared_objects PUBLIC xalloc_flags)

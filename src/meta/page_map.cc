@@ -12,6 +12,12 @@ namespace {
 constexpr size_t kWindow = size_t{1} << 40;
 constexpr size_t kSmallestWindow = size_t{1} << 26;
 constexpr size_t kGigabyte = size_t{1} << 30;
+
+// Both tables begin in the middle of a page. How far one of `bytes` goes on its side of it, in whole pages.
+size_t Committed(size_t bytes) {
+  const size_t page = os::PageSize();
+  return AlignUp(bytes + page / 2, page) - page / 2;
+}
 }  // namespace
 
 bool PageMap::Init(const os::PageOps& pages, size_t address_space_limit) {
@@ -24,12 +30,12 @@ bool PageMap::Init(const os::PageOps& pages, size_t address_space_limit) {
     const size_t slot_bytes = AlignUp((window >> kLgHugepage) * sizeof(Hugepage*), page);
     // In a space limited from the start all of it counts, and metadata is mapped before the limit is reached.
     const size_t spare_bytes = address_space_limit == SIZE_MAX ? kSpareBytes : 0;
-    void* at = pages.reserve(nullptr, code_bytes + slot_bytes + spare_bytes);
+    void* at = pages.reserve(nullptr, slot_bytes + page + code_bytes + spare_bytes);
     if (at == nullptr) continue;
     const auto offered = reinterpret_cast<uintptr_t>(at);
-    codes_ = static_cast<uint8_t*>(at) + slot_bytes;
+    codes_ = static_cast<uint8_t*>(at) + slot_bytes + page / 2;
     capacity_ = window >> kLgGranule;
-    if (spare_bytes != 0) spare_ = reinterpret_cast<char*>(codes_) + code_bytes;
+    if (spare_bytes != 0) spare_ = static_cast<char*>(at) + slot_bytes + page + code_bytes;
     // Regions grow upward from a window's length below the place the kernel hands out from, so that no mapping of the program
     // comes in between; in a small address space from its middle.
     const uintptr_t below = offered > 2 * window ? offered - window : offered / 2;
@@ -46,9 +52,8 @@ void PageMap::MoveTo(uintptr_t at) {
 }
 
 bool PageMap::CommitUpTo(const os::PageOps& pages, uintptr_t end) {
-  const size_t page = os::PageSize();
-  const size_t codes = AlignUp((end - base_) >> kLgGranule, page);
-  const size_t slots = AlignUp(((end - base_) >> kLgHugepage) * sizeof(Hugepage*), page);
+  const size_t codes = Committed((end - base_) >> kLgGranule);
+  const size_t slots = Committed(((end - base_) >> kLgHugepage) * sizeof(Hugepage*));
   if (codes <= committed_codes_ && slots <= committed_slots_) return true;
   // Both sides grow away from codes_; what is committed already is committed again, which is harmless.
   const size_t up = Max(codes, committed_codes_), down = Max(slots, committed_slots_);

@@ -5,8 +5,8 @@
 //                                                    ^ codes
 //   codes[i]           one byte per 16 KiB granule of the window: 0 = not a slab of the shared arenas (free, large, outside),
 //                      else the bin code of the size class in that granule
-//   hugepages[-1 - j]  one pointer per 2 MiB of the window; slow paths only. It grows downward from the codes so that the
-//                      first page of both is committed by one system call.
+//   hugepages[-1 - j]  one pointer per 2 MiB of the window; slow paths only. It grows downward from the codes, which
+//                      begin in the middle of a page: a small program touches one page of both.
 //
 // Invariants: I1 `base` and `codes` never change once `granules` > 0. I2 `granules` only grows, and codes[0, granules) is
 // committed. I3 a code is written before any pointer into its granule is handed out, and cleared after the last came back:

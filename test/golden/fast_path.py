@@ -13,7 +13,7 @@ LIMITS = {  # most instructions on a hit
     "x86_64": {"malloc": 20, "free": 30, "_Znwm": 20, "_ZdlPvm": 32},
     "aarch64": {"malloc": 20, "free": 30, "_Znwm": 20, "_ZdlPvm": 40},
 }[arch]
-FORBIDDEN = re.compile(r"^(call|lock|xchg|mfence|bl|blr|dmb|ldax|stlx|ldxr|stxr|cas|swp|ldadd)")
+FORBIDDEN = re.compile(r"^(call|lock|xchg|[ml]fence|sfence|syscall|blr?\s|[di][ms]b|svc|ldaxp?r|ldx[pr]|stl?x[pr]|cas|swp|(ld|st)(add|clr|eor|set|[su]max|[su]min))")
 
 text = subprocess.run([objdump, "-d", "--no-show-raw-insn", library], capture_output=True, text=True, check=True).stdout
 counts, problems = {}, []
@@ -34,6 +34,8 @@ for name, limit in LIMITS.items():
             if not instruction.startswith("ret"):
                 problems.append(f"{name}: jumps away before it returns: `{instruction}`")
             break
+    else:
+        problems.append(f"{name}: no return seen")
     counts[name] = count
     if count > limit:
         problems.append(f"{name}: {count} instructions, at most {limit}")

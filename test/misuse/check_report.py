@@ -23,7 +23,10 @@ def check(name, holds, seen):
 
 
 def run(command, **more):
-    return subprocess.run(command, env=environment, text=True, timeout=60, **{"capture_output": True, **more})
+    got = subprocess.run(command, env=environment, text=True, timeout=60, **{"capture_output": True, **more})
+    if got.stderr:
+        got.stderr = got.stderr.removesuffix("qemu: uncaught target signal 6 (Aborted) - core dumped\n")  # an emulator's own last words
+    return got
 
 
 got = run([last_words, "handler"])
@@ -48,6 +51,9 @@ with open("/dev/full", "w") as full:
     got = run([crimes, "double", "200"], capture_output=False, stderr=full)
 check("fd 2 full: still SIGABRT", got.returncode == -signal.SIGABRT, got)
 
+if "QEMU_LD_PREFIX" in os.environ:
+    print("not under emulation: core files and gdb, which see the emulator's process")
+    sys.exit(bool(failures))
 with tempfile.TemporaryDirectory() as folder:
     core = pathlib.Path(folder, "core")
     gdb = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Sourced: $1 is the library. Sets `work`, a folder that goes away at exit, and `library`, a copy that every user can read; defines
-# same, skip and must.
+# same, skip, part and must.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -12,6 +12,9 @@ skip() {
   echo "skipped: $*"
   exit 77
 }
+# part <n>: so much work, or one part of it in XALLOC_TEST_PART where every instruction is emulated.
+export XALLOC_TEST_PART=${XALLOC_TEST_PART:-1}
+part() { echo $(($1 / XALLOC_TEST_PART)); }
 must() { command -v "$1" >/dev/null || skip "no $1 on this machine"; }
 # same <name> <command...>: runs it without and with the library; compares output and exit code.
 same() {
@@ -25,11 +28,13 @@ same() {
     tail -20 "$work/ours.err"
     exit 1
   fi
-  if grep -q '^xalloc: ' "$work/ours.err"; then
+  # The loader goes on without what it cannot preload.
+  if grep -q -e '^xalloc: ' -e '^ERROR: ld.so: ' "$work/ours.err"; then
     echo "$name: the library has something to say:"
-    grep '^xalloc: ' "$work/ours.err"
+    grep -e '^xalloc: ' -e '^ERROR: ld.so: ' "$work/ours.err"
     exit 1
   fi
+  [ "$plain" -ne 127 ] || { echo "$name: something is not there: $(cat "$work/plain.err")"; exit 1; }
   [ -s "$work/plain.out" ] || [ "$plain" -ne 0 ] || { echo "$name: no output, nothing was compared"; exit 1; }
   echo "$name: same output, exit $ours"
 }

@@ -5,8 +5,10 @@
 must git
 export GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' GIT_COMMITTER_DATE='2020-01-01T00:00:00Z' HOME=$work GIT_CONFIG_NOSYSTEM=1
 export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
-awk 'BEGIN {
-  for (c = 1; c <= 600; c++) {
+commits=$(part 600)
+export commits
+awk -v commits="$commits" 'BEGIN {
+  for (c = 1; c <= commits; c++) {
     printf "commit refs/heads/main\nmark :%d\ncommitter a <a@b> %d +0000\ndata <<E\ncommit %d\nE\n", c, 1577836800 + c, c
     for (f = 0; f < 3; f++) {
       printf "M 644 inline dir%d/file%d\ndata <<E\n", (c * 7 + f) % 40, (c + f * 13) % 60
@@ -30,9 +32,9 @@ git rev-list --objects --all | sort | sha256sum
 git log -p --stat --all | sha256sum
 git blame dir7/file1 | sha256sum
 git grep -n 'line 5 ' | sha256sum
-git diff HEAD~200 HEAD | sha256sum
+git diff HEAD~$((commits / 3)) HEAD | sha256sum
 git archive HEAD | sha256sum
-git checkout -q -b side HEAD~50 && echo x >new && git add new && git commit -q -m side && git merge -q -m merge main && git rev-parse HEAD
+git checkout -q -b side HEAD~$((commits / 12)) && echo x >new && git add new && git commit -q -m side && git merge -q -m merge main && git rev-parse HEAD
 SH
 cd "$work"
 same git sh work.sh

@@ -8,15 +8,16 @@ use strict; use warnings;
 use Storable qw(dclone freeze thaw); use JSON::PP; use Digest::SHA qw(sha256_hex); use Data::Dumper; use Encode; use List::Util qw(shuffle sum);
 $Data::Dumper::Sortkeys = 1;
 my (%h, @a);
-for my $i (1 .. 60000) { $h{"key" . $i * 7919 % 60013} = { n => $i, list => [1 .. $i % 7], text => "x" x ($i % 300) }; }
-delete $h{"key$_"} for 1 .. 20000;
+my $part = $ENV{XALLOC_TEST_PART};
+for my $i (1 .. 60000 / $part) { $h{"key" . $i * 7919 % 60013} = { n => $i, list => [1 .. $i % 7], text => "x" x ($i % 300) }; }
+delete $h{"key$_"} for 1 .. 20000 / $part;
 print scalar(keys %h), " ", sum(map { $_->{n} } values %h), "\n";
 @a = sort { $h{$a}{n} <=> $h{$b}{n} } keys %h;
 print sha256_hex(join ",", @a), "\n";
 my $copy = thaw(freeze(dclone(\%h)));
 print sha256_hex(Dumper($copy)), "\n";
 my $json = JSON::PP->new->canonical;
-my %part = map { $_ => $h{$_} } @a[0 .. 3000];
+my %part = map { $_ => $h{$_} } @a[0 .. 3000 / $part];
 print sha256_hex($json->encode($json->decode($json->encode(\%part)))), "\n";
 my $text = join " ", @a;
 my $found = 0;
@@ -24,13 +25,13 @@ $found += length $1 while $text =~ /key(\d*7\d*)\b/g;
 (my $other = $text) =~ s/(\d+)/sprintf "%x", $1/ge;
 print "$found ", sha256_hex($other), "\n";
 print length(encode("UTF-16", decode("UTF-8", "gr\xc3\xbc\xc3\x9fe " x 10000))), "\n";
-my @closures = map { my $n = $_; sub { $n += shift } } 1 .. 20000;
+my @closures = map { my $n = $_; sub { $n += shift } } 1 .. 20000 / $part;
 print sum(map { $_->(3) } @closures), "\n";
 undef %h; undef @closures; undef $copy;
 PL
 cat >"$work/threads.pl" <<'PL'
 use strict; use warnings; use threads; use Thread::Queue;
-my $q = Thread::Queue->new(1 .. 400); $q->end;
+my $q = Thread::Queue->new(1 .. 400 / $ENV{XALLOC_TEST_PART}); $q->end;
 my @t = map { threads->create(sub { my $s = 0; while (defined(my $n = $q->dequeue)) { my %h = map { $_ => "v" x $_ } 1 .. $n; $s += keys %h } $s }) } 1 .. 4;
 my $sum = 0; $sum += $_->join for @t;
 print "$sum\n";

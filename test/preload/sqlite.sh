@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.sh"
 {
   echo "create table t(a integer primary key, b text, c real); begin;"
-  seq 1 60000 | awk '{printf "insert into t values(%d, \x27row %d %s\x27, %f);\n", $1, $1 * 7919 % 60013, substr("abcdefghijklmnopqrstuvwxyz", $1 % 20 + 1), $1 / 7}'
+  seq 1 "$(part 60000)" | awk '{printf "insert into t values(%d, \x27row %d %s\x27, %f);\n", $1, $1 * 7919 % 60013, substr("abcdefghijklmnopqrstuvwxyz", $1 % 20 + 1), $1 / 7}'
   echo "commit; create index i on t(b); update t set c = c * 2 where a % 3 = 0; delete from t where a % 10 = 7;"
   echo "select count(*), sum(length(b)), round(sum(c), 3) from t; select b from t order by b limit 20;"
   echo "select substr(b, 5, 2) k, count(*), max(c) from t group by k order by k;"
