@@ -11,7 +11,8 @@ label=ci
 
 need g++ clang cmake ninja-build ccache libgtest-dev libbenchmark-dev valgrind strace gdb spin python3 libpython3.11-testsuite \
   g++-aarch64-linux-gnu qemu-user-static sqlite3 redis-server redis-tools libclang-rt-14-dev libjemalloc2 libmimalloc2.0 \
-  libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools mariadb-server-core || exit 1
+  libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools mariadb-server-core \
+  musl-tools || exit 1
 
 rows=()
 failed=0
@@ -39,6 +40,7 @@ run dbg -DCMAKE_BUILD_TYPE=Debug
 run clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
 run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
 run tsan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=thread
+run musl -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/x86_64-linux-musl.cmake
 run a64 -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-gnu.cmake
 
 echo
