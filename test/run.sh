@@ -9,13 +9,14 @@ cd "$top"
 . cmake/packages.sh
 label=ci
 [ "${1:-}" = --full ] && label='ci|full'
-configurations='rel|dbg|clang|asan|tsan|a64'
+configurations='rel|dbg|clang|asan|tsan|musl|a64'
 [ "${1:-}" = --aarch64 ] && configurations=a64
 
 need_aarch64=(g++-aarch64-linux-gnu qemu-user-static cmake ninja-build ccache python3)
 need "${need_aarch64[@]}" || exit 1
 [ "$configurations" = a64 ] || need g++ clang libgtest-dev libbenchmark-dev valgrind strace gdb spin libpython3.11-testsuite sqlite3 redis-server redis-tools libclang-rt-14-dev libjemalloc2 libmimalloc2.0 \
-  libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools mariadb-server-core || exit 1
+  libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools mariadb-server-core \
+  musl-tools || exit 1
 
 # What the page size cannot change, so that it runs once: texts and models; the binary's own symbols and instructions; libc's malloc; how
 # sanitizers and valgrind, which replace ours, get on with it; the instruments of bench/.
@@ -76,6 +77,7 @@ pages="4096 16384" run dbg -DCMAKE_BUILD_TYPE=Debug -DXALLOC_BENCH=OFF
 run clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DXALLOC_BENCH=OFF
 pages="4096 65536" run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
 run tsan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=thread
+run musl -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/x86_64-linux-musl.cmake
 knob=QEMU_PAGESIZE pages="4096 16384 65536" run a64 -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-gnu.cmake
 
 echo

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// glibc_extras.cc: malloc_trim, mallinfo, mallinfo2, malloc_info, malloc_stats, mallopt (glibc manual), with our numbers.
+// glibc_extras.cc: malloc_trim, malloc_stats, mallinfo, mallinfo2, malloc_info, mallopt (glibc manual), with our numbers. On musl, whose
+// headers have none of them, the first two only: they need no type that is not there.
 #include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -13,6 +14,9 @@ using namespace xalloc;
 // Gives back everything unused, thread caches included. 1 if something went back. `pad` is ignored: there is no top of a heap.
 XALLOC_EXPORT int malloc_trim(size_t) { return PurgeEverything() > 0 ? 1 : 0; }
 
+XALLOC_EXPORT void malloc_stats() { PrintSummary(); }
+
+#ifdef __GLIBC__
 // arena: bytes of the heap that have memory behind them; uordblks: in the program's hands; fordblks: the rest of arena;
 // hblks, hblkhd: mappings of their own (not in arena); fsmblks: in thread caches and depots; keepcost: what malloc_trim could
 // give back at least.
@@ -61,8 +65,6 @@ XALLOC_EXPORT int malloc_info(int options, FILE* stream) {
   return written < 0 ? -1 : 0;
 }
 
-XALLOC_EXPORT void malloc_stats() { PrintSummary(); }
-
 // No parameter of glibc's heap exists here: as glibc for a parameter it does not know, 0, except for those whose wish is
 // already fulfilled (M_ARENA_MAX, M_MMAP_THRESHOLD ... are hints, and programs check for 1).
 XALLOC_EXPORT int mallopt(int parameter, int) {
@@ -79,3 +81,4 @@ XALLOC_EXPORT int mallopt(int parameter, int) {
       return 0;
   }
 }
+#endif

@@ -124,7 +124,9 @@ XALLOC_EXPORT void* pvalloc(size_t size) {
 
 XALLOC_EXPORT size_t malloc_usable_size(void* p) { return p == nullptr ? 0 : UsableSize(p, Act::kUsableSize); }
 
-// What libc calls under its own names, and what old programs link.
+// What libc calls under its own names, and what old programs link. (musl has such names, too, for what it allocates with its own locks held:
+// those stay with its own allocator.)
+#ifdef __GLIBC__
 #define XALLOC_ALIAS(name, target) [[gnu::alias(#target), gnu::visibility("default")]]
 extern "C" {
 XALLOC_ALIAS(__libc_malloc, malloc) XALLOC_HOT void* __libc_malloc(size_t) noexcept;
@@ -136,3 +138,4 @@ XALLOC_ALIAS(__libc_valloc, valloc) void* __libc_valloc(size_t) noexcept;
 XALLOC_ALIAS(__libc_pvalloc, pvalloc) void* __libc_pvalloc(size_t) noexcept;
 XALLOC_ALIAS(__posix_memalign, posix_memalign) int __posix_memalign(void**, size_t, size_t) noexcept;
 }
+#endif

@@ -37,8 +37,8 @@ os::CreateThread Next() {
 // At the start, where no other thread can hold the loader's lock.
 void OnLoad() {
   Next();
-  // Not where it is loaded late, perhaps by a thread that ends before the first one does.
-  if (!os::SingleThreaded()) return;
+  // Not where it is loaded late, perhaps by a thread that ends before the first one does. (musl loads it at the start or not at all.)
+  if (os::KnowsThreads() && !os::SingleThreaded()) return;
   CountThread(1);
   ThreadBegins(true);
 }

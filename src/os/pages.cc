@@ -2,7 +2,6 @@
 #include "os/pages.h"
 
 #include <errno.h>
-#include <linux/mman.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>

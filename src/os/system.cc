@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "os/system.h"
 
-#include <linux/resource.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
@@ -13,7 +12,7 @@
 #include "base/bits.h"
 #include "os/read_file.h"
 
-// The loader's pointer to argc on the initial stack: valid before libc has set `environ`. Absent outside glibc.
+// The loader's pointer to argc on the initial stack: valid before libc has set `environ`. Absent outside glibc; musl sets that first of all.
 extern "C" [[gnu::weak]] void* __libc_stack_end;
 extern "C" char** environ;
 extern "C" [[gnu::weak]] char __libc_single_threaded;
@@ -68,10 +67,12 @@ const char* Environment(const char* name) {
 }
 
 size_t AddressSpaceLimit() {
-  struct rlimit64 limit = {~0ull, ~0ull};
+  struct {
+    uint64_t now, most;
+  } limit = {~0ull, ~0ull};
   constexpr int kRlimitAs = 9;
   if (arch::Syscall(SYS_prlimit64, 0, kRlimitAs, 0, reinterpret_cast<long>(&limit)) != 0) return SIZE_MAX;
-  return limit.rlim_cur;
+  return limit.now;
 }
 
 namespace {
@@ -116,6 +117,7 @@ bool ReadLink(const char* path, char* text, size_t room) {
   return true;
 }
 
+bool KnowsThreads() { return &__libc_single_threaded != nullptr; }
 bool SingleThreaded() { return &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }
 
 void WriteAll(int fd, const char* text, size_t length) {

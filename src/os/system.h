@@ -43,6 +43,7 @@ bool HugePagesUnasked();
 
 // True while the process surely has no thread but the caller (glibc's own flag); false when unknown.
 bool SingleThreaded();
+bool KnowsThreads();  // false: SingleThreaded is never true (musl has no such flag)
 
 // Writes to a file descriptor; nothing happens if it is closed. Preserves errno.
 void WriteAll(int fd, const char* text, size_t length);

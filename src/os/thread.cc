@@ -15,9 +15,9 @@ namespace {
 constexpr size_t kStack = size_t{1} << 20;
 constexpr int kSetMask = 2;
 constexpr uint64_t Bit(int signal) { return uint64_t{1} << (signal - 1); }
-// libc uses 32 to cancel a thread and 33 to make all threads change their user: a thread that blocks those stops setuid() for ever. A
-// sandbox that answers calls by a handler of SIGSYS would kill a thread that blocks it.
-constexpr uint64_t kAllSignals = ~(Bit(32) | Bit(33) | Bit(SIGSYS));
+// From 32 up to SIGRTMIN (34 on glibc, 35 on musl) they are libc's, to cancel a thread, and to make all threads change their user: a thread
+// that blocks those stops setuid() for ever. A sandbox that answers calls by a handler of SIGSYS would kill a thread that blocks it.
+uint64_t AllSignals() { return ~((Bit(SIGRTMIN) - Bit(32)) | Bit(SIGSYS)); }
 
 constinit Atomic<CreateThread> g_create{nullptr};  // relaxed: set to one value only
 constinit thread_local bool t_own [[gnu::tls_model("initial-exec")]] = false;
@@ -46,7 +46,8 @@ bool StartThread(void (*run)()) {
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, kStack);
     uint64_t before = 0;
-    arch::Syscall(SYS_rt_sigprocmask, kSetMask, reinterpret_cast<long>(&kAllSignals), reinterpret_cast<long>(&before), sizeof before);
+    const uint64_t all = AllSignals();
+    arch::Syscall(SYS_rt_sigprocmask, kSetMask, reinterpret_cast<long>(&all), reinterpret_cast<long>(&before), sizeof before);
     pthread_t thread;
     const CreateThread create = g_create.Relaxed() != nullptr ? g_create.Relaxed() : pthread_create;
     int error = create(&thread, &attributes, Main, reinterpret_cast<void*>(run));

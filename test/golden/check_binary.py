@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""check_binary.py <library> <SONAME> <folder> [--jemalloc | --update]: the library as the dynamic loader sees it: exported and undefined
+"""check_binary.py <library> <SONAME> <folder> [--jemalloc] [--musl] [--update]: the library as the dynamic loader sees it: exported and undefined
 symbols as listed, libc as the only dependency, a small TLS segment (or dlopen fails), the SONAME. --jemalloc: with all of jemalloc's names
-and nothing else beside; without, none of them. --update rewrites the list of exports."""
+and nothing else beside; without, none of them. --musl: built against musl, which has other names for the same. --update rewrites the list of exports."""
 import pathlib
 import re
 import subprocess
@@ -33,14 +33,19 @@ if "--update" in how:
 expected = set(list_of_exports.read_text().split())
 if "--jemalloc" in how:
     expected |= set((folder / "exports_jemalloc.txt").read_text().split())
+if "--musl" in how:
+    expected -= set((folder / "exports_glibc_only.txt").read_text().split())
+    expected |= {"_init", "_fini"}  # of musl's own start files
 problems += [f"exported but not listed: {n}" for n in sorted(exports - expected)]
 problems += [f"listed but not exported: {n}" for n in sorted(expected - exports)]
-allowed = {line for line in (folder / "undefined.txt").read_text().splitlines() if line and not line.startswith("#")}
+list_of_undefined = folder / ("undefined_musl.txt" if "--musl" in how else "undefined.txt")
+allowed = {line for line in list_of_undefined.read_text().splitlines() if line and not line.startswith("#")}
 problems += [f"undefined symbol that is not allowed: {n}" for n in sorted(undefined - allowed)]
 
 dynamic = readelf("-d")
 needed = re.findall(r"NEEDED.*\[(.*)\]", dynamic)
-problems += [f"needs {n}" for n in needed if not re.match(r"libc\.so\.6|ld-linux-", n)]
+libc = r"libc\.(so|musl-.*)" if "--musl" in how else r"libc\.so\.6|ld-linux-.*"
+problems += [f"needs {n}" for n in needed if not re.fullmatch(libc, n)]
 if f"[{soname}]" not in dynamic:
     problems.append(f"SONAME is not {soname}")
 tls = [int(line.split()[5], 16) for line in readelf("-l").splitlines() if line.split()[:1] == ["TLS"]]

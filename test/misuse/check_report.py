@@ -56,10 +56,11 @@ if "QEMU_LD_PREFIX" in os.environ:
     sys.exit(bool(failures))
 with tempfile.TemporaryDirectory() as folder:
     core = pathlib.Path(folder, "core")
-    gdb = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off"]
+    gdb = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set startup-with-shell off"]  # a shell would be preloaded, too
     debugged = [*gdb, "-ex", f"set environment LD_PRELOAD {library}", "-ex", "run", "-ex", f"generate-core-file {core}", "--args", crimes, "double", "200"]
     make = subprocess.run(debugged, capture_output=True, text=True)
     read = subprocess.run([*gdb, "-ex", "printf \"message: %s\\n\", xalloc_abort_message", "-ex", "backtrace", crimes, str(core)], capture_output=True, text=True)
     check("the message is in a core file", re.search("^message: " + LINE + "$", read.stdout, re.M), (make.stdout[-500:], read.stdout[-500:], read.stderr[-500:]))
-    check("and the backtrace leads through free to the culprit", re.search(r"ReportMisuse.*\b(Free|free|FreeSlow) \(.*\btwice\b.*\bmain\b", read.stdout, re.S), read.stdout)
+    # musl's raise() tells debuggers nothing of its frame.
+    check("and the backtrace leads through free to the culprit", re.search(r"ReportMisuse.*\b(Free|free|FreeSlow) \(.*\btwice\b.*\bmain\b", read.stdout, re.S) or "--no-backtrace" in sys.argv, read.stdout)
 sys.exit(bool(failures))
