@@ -57,7 +57,12 @@ static void stacks(void) {
     for (int i = 0; i < 4; ++i) REQUIRE(pthread_join(thread[i], NULL) == 0);
   }
   /* What the kernel needs for its frame, and 2 KiB for the handler; a page that nobody may touch lies below. */
-  const size_t frame = getauxval(AT_MINSIGSTKSZ) != 0 ? getauxval(AT_MINSIGSTKSZ) : (size_t)sysconf(_SC_MINSIGSTKSZ);
+#ifdef _SC_MINSIGSTKSZ
+  const size_t usual = (size_t)sysconf(_SC_MINSIGSTKSZ); /* an emulated CPU may tell no AT_MINSIGSTKSZ */
+#else
+  const size_t usual = MINSIGSTKSZ;
+#endif
+  const size_t frame = getauxval(AT_MINSIGSTKSZ) != 0 ? getauxval(AT_MINSIGSTKSZ) : usual;
   const size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (frame + 2048 + 15) & ~(size_t)15;
   const size_t bytes = (room + page - 1) / page * page;
   char *area = mmap(NULL, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
