@@ -18,9 +18,9 @@ need "${need_aarch64[@]}" || exit 1
   libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools mariadb-server-core \
   musl-tools || exit 1
 
-# What the page size cannot change, so that it runs once: texts and models; the binary's own symbols and instructions; libc's malloc; how
+# What the page size cannot change, so that it runs once: texts and models; the order of hand-overs; the binary's own symbols and instructions; libc's malloc; how
 # sanitizers and valgrind, which replace ours, get on with it; the instruments of bench/.
-any_page='^(docs|layers|model\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
+any_page='^(docs|layers|model\..*|litmus\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
 # Emulated, all tests at each page size would take a quarter of an hour. So, but for --aarch64, what larger pages change most:
 emulated=([16384]='^(unit\.|smoke|stress\.short|emulated\.sqlite)' [65536]='^(unit\.|smoke|api\.(xalloc|arenas)|stress\.|emulated\.)')
 system_page=$(getconf PAGESIZE)

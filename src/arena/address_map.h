@@ -51,7 +51,7 @@ class AddressMap {
   MetaAllocator& meta_;
   os::Lock lock_;                // guards all writing
   Atomic<uint32_t> version_{0};  // odd while somebody writes
-  Atomic<uint32_t> count_{0};    // rows in use
+  Atomic<uint32_t> count_{0};    // rows in use; that there are any is read relaxed, see empty()
   Atomic<Table*> table_{nullptr};
 };
 

@@ -98,7 +98,7 @@ class Arena {
   struct Bin {
     List<Extent, &Extent::next, &Extent::prev> partial[kBuckets];  // by free share of the slab: 0 = fullest
     void** depot = nullptr;  // a stack of pointers; whether there is one is peeked at without the lock: relaxed
-    uint32_t depot_count = 0, depot_capacity = 0;
+    uint32_t depot_count = 0, depot_capacity = 0;  // the count is peeked at, too. What lies in the depot passes from hand to hand by the lock
     uint32_t depot_low = 0;  // fewest since AgeDepots
     bool depot_missed = false;  // a whole batch came from slabs since the depot was last full
     uint32_t slabs = 0;
@@ -127,7 +127,7 @@ class Arena {
   unsigned index_;
   Backing backing_;
   uint64_t born_ms_;
-  Atomic<uint64_t> bins_in_use_{0};  // bit per class
+  Atomic<uint64_t> bins_in_use_{0};  // bit per class; relaxed: a hint where to look, under the bin's lock
   alignas(arch::kSharedLine) Bin bins_[kNumBins];
 };
 

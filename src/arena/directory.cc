@@ -13,9 +13,9 @@ constinit os::Lock g_lock;  // guards all writing
 // An entry: 0 none; an Arena; a ManualArena with the lowest bit set. Written under the lock (release), read without (acquire).
 constinit Atomic<uintptr_t> g_entries[kMostArenas];
 constinit Atomic<ManualArena*> g_manual[kMostArenas];    // who lives or lived at an index: never forgotten (release, acquire)
-constinit Atomic<uint16_t> g_index_of_slot[kMaxArenas];  // one more than the index; 0: not entered
+constinit Atomic<uint16_t> g_index_of_slot[kMaxArenas];  // one more than the index; 0: not entered. Release, acquire
 constinit Atomic<unsigned> g_count{0};                   // release, acquire
-constinit Atomic<unsigned> g_manual_end{0};              // one past the highest index that a manual arena has had
+constinit Atomic<unsigned> g_manual_end{0};              // one past the highest index that a manual arena has had; the same
 constinit unsigned g_entered = 0;                        // automatic arenas; under the lock
 constinit ManualArena* g_retired = nullptr;              // through ManualArena::next_retired; under the lock
 

@@ -114,7 +114,8 @@ class ManualArena {
   os::Lock lock_;
   unsigned index_;                                         // never changes once it is given
   bool alive_;                                             // and all below: under the lock
-  Atomic<uint32_t> growing_, purging_;                     // threads with the hooks; written under the lock, read without by who waits for 0
+  // Threads with the hooks; written under the lock (release), read without (acquire) by who waits for 0.
+  Atomic<uint32_t> growing_, purging_;
   Atomic<uint32_t> grown_;                                 // chunks that came; the same
   List<Chunk, &Chunk::next, &Chunk::prev> chunks_, full_;  // full_: no granule is free, none is being purged
   size_t mapped_, large_bytes_;

@@ -43,7 +43,7 @@ constexpr unsigned kBuckets = 128;
 constinit CacheList g_live[kBuckets];
 CacheList& LiveListOf(uintptr_t owner) { return g_live[(owner >> 6) * 0x9E3779B97F4A7C15ull >> 57]; }
 constinit CacheList g_recycled;          // ended threads' caches, empty, with the sizes they had grown to
-constinit Atomic<unsigned> g_live_count{0};
+constinit Atomic<unsigned> g_live_count{0};  // relaxed: changed under g_lock, read without as a share of the budget or a hint
 constinit Atomic<int> g_counted{0};      // ordered: the purger and a thread that ends look at each other
 
 constinit Atomic<bool> g_started{false};  // set (release) when the options are read; read (acquire) by new threads
@@ -122,6 +122,7 @@ unsigned StealBottom(ThreadCache* cache, unsigned cls, void** out, unsigned room
   if (s.array == nullptr || cache->pinned) return 0;
   CacheBin& bin = cache->bins[cls];
   void** base = s.base();
+  // Relaxed loads of what the owner changes by plain stores: the barriers that it is made to pass order them. The exchange is of one word with them.
   void** new_base = __atomic_load_n(&bin.top, __ATOMIC_RELAXED) - 1;
   if (new_base <= base) return 0;
   const auto count = static_cast<unsigned>(new_base - base);

@@ -13,11 +13,12 @@
 
 namespace xalloc {
 
+// Relaxed: counts, by which nobody finds anything.
 constinit Atomic<uint64_t> g_size_mismatches{0}, g_zero_reallocs{0}, g_bytes_handed_out{0};
 
 // Threads without a cache may be at their end: the purge layer still hears of one event in kTickEvents.
 void NoteUncachedEvent() {
-  constinit static Atomic<uint32_t> events{0};
+  constinit static Atomic<uint32_t> events{0};  // relaxed: one of the threads is the next
   if (XALLOC_UNLIKELY(events.AddRelaxed(1) % kTickEvents == 0)) g_hooks.tick(Event::kFreed);
 }
 

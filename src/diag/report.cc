@@ -18,7 +18,8 @@ namespace {
 
 using Line = LineBuffer<200>;
 
-constinit Atomic<bool> g_reported{false};  // two threads may report at the same time: the message is the first one's
+// Two threads may report at the same time: the message is the first one's. Its text is for debuggers: no thread reads it.
+constinit Atomic<bool> g_reported{false};
 
 [[noreturn, gnu::cold]] void Die(Line& line) {
   BeginReport();

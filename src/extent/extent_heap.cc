@@ -26,6 +26,10 @@ bool ForEachPiece(Hugepage* h, unsigned granule, size_t n, Fn fn) {
   }
   return true;
 }
+
+// Last of all, by a release, after what the extent says: who frees an address that nobody gave it finds nothing there, or all of it. Who
+// was given a block would do with less: the hand-over orders. docs/design/models/page_map.pml.
+void SetOwner(Hugepage* h, unsigned granule, Extent* extent) { __atomic_store_n(&h->owner[granule], extent, __ATOMIC_RELEASE); }
 }  // namespace
 
 // The list only grows, at its front, and a region is complete before it is in it.
@@ -59,7 +63,10 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
       const Taken taken = Take(at, granules);
       *zeroed = taken.zero;
       at.hugepage->allocations++;
-      at.hugepage->owner[at.granule] = extent;
+      extent->base = at.hugepage->base + (size_t{at.granule} << kLgGranule);
+      extent->granules = static_cast<uint16_t>(granules);
+      extent->kind = kind;
+      if (kind == Extent::Kind::kLarge) SetOwner(at.hugepage, at.granule, extent);
       if (kind == Extent::Kind::kLarge) stats_.blocks++;
       NotePeak();
       // A slab fills up soon, and so does what follows it. Blocks of the program's own may stay untouched for ever.
@@ -67,9 +74,6 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
       const Ahead ahead = populates ? TakeAhead(at, granules) : Ahead{};
       const size_t excess = taken.fresh != 0 ? Stranded(ahead.Granules()) : 0;
       lock_.Release(os::Rank::kExtents);
-      extent->base = at.hugepage->base + (size_t{at.granule} << kLgGranule);
-      extent->granules = static_cast<uint16_t>(granules);
-      extent->kind = kind;
       if (populates) Populate(ahead, at.hugepage, extent);
       if (excess > 0) Purge(excess << kLgGranule);
       return extent;
@@ -88,7 +92,7 @@ void ExtentHeap::Free(Extent* extent) {
   os::Guard<os::Rank::kExtents> guard(lock_);
   h->allocations--;
   const size_t owners = extent->kind == Extent::Kind::kSlab ? extent->granules : 1;
-  for (size_t i = 0; i < owners; ++i) h->owner[granule + i] = nullptr;
+  for (size_t i = 0; i < owners; ++i) SetOwner(h, granule + static_cast<unsigned>(i), nullptr);
   Give({h, granule}, extent->granules);
   extent->next = spares_;
   spares_ = extent;
@@ -97,7 +101,7 @@ void ExtentHeap::Free(Extent* extent) {
 void ExtentHeap::SetOwners(Extent* extent) {
   Hugepage* h = HugepageOf(extent->base);
   const unsigned granule = GranuleOf(extent->base);
-  for (unsigned i = 0; i < extent->granules; ++i) h->owner[granule + i] = extent;
+  for (unsigned i = 0; i < extent->granules; ++i) SetOwner(h, granule + i, extent);
 }
 
 bool ExtentHeap::Extend(Extent* extent, size_t granules) {
@@ -128,7 +132,7 @@ void ExtentHeap::Shrink(Extent* extent, size_t granules) {
 }
 
 Extent* ExtentHeap::FindOutside(const void* p) {
-  if (Hugepage* h = HugepageOf(p); h != nullptr) return h->owner[GranuleOf(p)];
+  if (Hugepage* h = HugepageOf(p); h != nullptr) return OwnerAt(h, GranuleOf(p));
   os::Guard<os::Rank::kExtents> guard(lock_);
   auto& chain = mapped_[BucketOf(p)];
   for (Extent* e = chain.front(); e != nullptr; e = e->next) {

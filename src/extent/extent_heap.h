@@ -85,7 +85,7 @@ class ExtentHeap {
   bool Extend(Extent* extent, size_t granules);
   // The same extent, shorter; granules > 0.
   void Shrink(Extent* extent, size_t granules);
-  // Slabs: every granule leads to the extent.
+  // Slabs, when all is in them: every granule leads to the extent. (Blocks are entered by Allocate, but for their usable size.)
   void SetOwners(Extent* extent);
 
   // A block in a mapping of its own, at least `bytes`.
@@ -97,7 +97,7 @@ class ExtentHeap {
   // The extent around p, or null. p may be anything. For a block, only its first granule leads to it.
   XALLOC_INLINE Extent* Find(const void* p) {
     Hugepage* h = map_.HugepageOf(p);
-    return XALLOC_LIKELY(h != nullptr) ? h->owner[GranuleOf(p)] : FindOutside(p);
+    return XALLOC_LIKELY(h != nullptr) ? OwnerAt(h, GranuleOf(p)) : FindOutside(p);
   }
   // The block that p lies inside of, or null: for reports only, it searches.
   Extent* FindAround(const void* p);
@@ -173,6 +173,8 @@ class ExtentHeap {
   static unsigned GranuleOf(const void* p) { return static_cast<unsigned>(reinterpret_cast<uintptr_t>(p) >> kLgGranule) % kGranulesPerHugepage; }
   Region* RegionAround(const void* p);
   Extent* FindOutside(const void* p);
+  // Without the lock. Acquire: see SetOwner.
+  static Extent* OwnerAt(const Hugepage* h, unsigned granule) { return __atomic_load_n(&h->owner[granule], __ATOMIC_ACQUIRE); }
 
   // All below: under lock_.
   struct Place {

@@ -108,7 +108,8 @@ bool ExtentHeap::PopulateHuge(char* at, bool& stalled) {
 bool ExtentHeap::HoldsSlabsOnly(const Hugepage* h) {
   for (unsigned i = 0; i < kGranulesPerHugepage; ++i) {
     if (h->free.Test(i)) continue;
-    if (h->owner[i] == nullptr || h->owner[i]->kind != Extent::Kind::kSlab) return false;
+    const Extent* owner = OwnerAt(h, i);
+    if (owner == nullptr || owner->kind != Extent::Kind::kSlab) return false;
   }
   return true;
 }

@@ -54,7 +54,7 @@ Extent* ExtentHeap::FindAround(const void* p) {
   if (Hugepage* h = HugepageOf(p); h != nullptr) {
     // Back to the last extent that begins before p, over the hugepages of its region.
     for (size_t i = IndexOf(h) * size_t{kGranulesPerHugepage} + GranuleOf(p) + 1; i-- > 0;) {
-      Extent* e = h->region->pages[i / kGranulesPerHugepage].owner[i % kGranulesPerHugepage];
+      Extent* e = OwnerAt(&h->region->pages[i / kGranulesPerHugepage], i % kGranulesPerHugepage);
       if (e != nullptr) return e->kind == Extent::Kind::kLarge && inside(e, size_t{e->granules} << kLgGranule) ? e : nullptr;
     }
     return nullptr;

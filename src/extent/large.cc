@@ -9,7 +9,7 @@
 namespace xalloc {
 
 constinit LargeCount g_large_counts[kLextents];
-constinit Atomic<uint64_t> g_large_bytes{0};
+constinit Atomic<uint64_t> g_large_bytes{0};  // relaxed, as the counts
 namespace {
 
 // A block that realloc grows past this gets a mapping of its own: from then on growth moves page tables, not bytes.

@@ -25,7 +25,7 @@ static_assert(LextentOf(40 << 10) == 0 && LextentSize(0) == 40 << 10 && LextentO
 static_assert(LextentOf(64 << 10) == 3 && LextentSize(3) == 64 << 10 && LextentOf((64 << 10) + 1) == 4);
 
 struct LargeCount {
-  Atomic<uint64_t> nmalloc{0}, ndalloc{0};
+  Atomic<uint64_t> nmalloc{0}, ndalloc{0};  // relaxed: only ever added up
 };
 extern LargeCount g_large_counts[kLextents];
 extern Atomic<uint64_t> g_large_bytes;  // usable, of blocks that are out

@@ -21,7 +21,7 @@ struct alignas(16) Header {
 struct Area {
   char* base;
   size_t bytes;
-  Atomic<size_t> used;  // only grows; whoever moves it owns what lies between
+  Atomic<size_t> used;  // only grows; whoever moves it owns what lies between. Nothing is handed on by it: any order would do
 
   bool Owns(const void* p) const { return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base) < bytes; }
 

@@ -65,9 +65,11 @@ bool PageMap::CommitUpTo(const os::PageOps& pages, uintptr_t end) {
 
 void PageMap::SetEnd(uintptr_t end) {
   const size_t granules = (end - base_) >> kLgGranule;
+  // Release: base_ and codes_ are set and committed before anything is covered.
   if (granules > granules_) __atomic_store_n(&granules_, granules, __ATOMIC_RELEASE);
 }
 
+// Release: its description comes first.
 void PageMap::SetHugepage(const void* at, Hugepage* hugepage) {
   __atomic_store_n(HugepageSlot(GranuleIndex(at) >> (kLgHugepage - kLgGranule)), hugepage, __ATOMIC_RELEASE);
 }
@@ -75,6 +77,7 @@ void PageMap::SetHugepage(const void* at, Hugepage* hugepage) {
 void PageMap::SetCode(const void* at, unsigned granules, unsigned code) {
   if (!Covers(at)) return;
   const size_t first = GranuleIndex(at);
+  // Relaxed: I3. A code that is seen too early or too late can only be seen by who frees what nobody gave it.
   for (size_t i = first; i < first + granules; ++i) __atomic_store_n(&codes_[i], static_cast<uint8_t>(code), __ATOMIC_RELAXED);
 }
 

@@ -10,7 +10,9 @@
 //
 // Invariants: I1 `base` and `codes` never change once `granules` > 0. I2 `granules` only grows, and codes[0, granules) is
 // committed. I3 a code is written before any pointer into its granule is handed out, and cleared after the last came back:
-// the hand-over of the pointer itself orders the two, so reads are plain.
+// the hand-over of the pointer itself orders the two, so reads are plain. (The model: docs/design/models/page_map.pml. The hit path reads
+// `granules` plainly, too: a wild pointer that is freed while another thread makes the process's very first region may, on a CPU that
+// reorders loads, meet a fault instead of the report.)
 // Thread safety: reads by any thread, no lock; Init, MoveTo, CommitUpTo and SetEnd under the extent heap's growth lock; codes are
 // written by whoever holds the extent.
 #pragma once
@@ -51,7 +53,10 @@ class alignas(64) PageMap {
 
   // The hugepage around p, or null. p may be anything.
   XALLOC_INLINE Hugepage* HugepageOf(const void* p) const {
-    return XALLOC_LIKELY(Covers(p)) ? __atomic_load_n(HugepageSlot(GranuleIndex(p) >> (kLgHugepage - kLgGranule)), __ATOMIC_ACQUIRE) : nullptr;
+    // Acquire, here: pairs with SetEnd, so that base_ and codes_ are there; below: with SetHugepage, so that the hugepage is described.
+    const size_t granules = __atomic_load_n(&granules_, __ATOMIC_ACQUIRE);
+    const size_t i = GranuleIndex(p);
+    return XALLOC_LIKELY(i < granules) ? __atomic_load_n(HugepageSlot(i >> (kLgHugepage - kLgGranule)), __ATOMIC_ACQUIRE) : nullptr;
   }
 
   // Reserves the map and chooses where the window begins. False if the kernel refuses. System calls; no lock.

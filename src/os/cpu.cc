@@ -19,13 +19,14 @@ constexpr unsigned kCpuIdOffset = 4, kMmCidOffset = 24;  // the kernel's struct 
 constexpr unsigned long kAtRseqFeatureSize = 27;
 constexpr uint32_t kMaxCpu = 1024;  // CPUs above share numbers: an arena more or less, never an index out of range
 
-// How to find out, decided at the first call; all racers decide the same.
+// How to find out, decided at the first call; all racers decide the same, by what does not change: relaxed.
 enum Source : uint32_t { kUnknown, kMmCid, kCpu, kHash };
 constinit Atomic<uint32_t> g_source{kUnknown};
 
-// CPU number -> 1 + dense number, in the order in which CPUs are first seen; 0 = not seen. Written by CAS, never changed again.
+// CPU number -> 1 + dense number, in the order in which CPUs are first seen; 0 = not seen. Written by CAS, never changed again; the
+// number is all there is to it, so that no order is needed.
 constinit Atomic<uint16_t> g_dense[kMaxCpu];
-constinit Atomic<uint32_t> g_seen{0};
+constinit Atomic<uint32_t> g_seen{0};  // relaxed: gives out numbers
 
 uint32_t Field(unsigned offset) {
   return *reinterpret_cast<const volatile uint32_t*>(arch::ThreadPointer() + static_cast<uintptr_t>(__rseq_offset) + offset);

@@ -74,8 +74,9 @@ inline LockCounts LockCountsOf(Rank) { return {}; }
 struct ForkGate {
   static constexpr uint32_t kOpen = 0, kClosed = 1, kAwaited = 2;
   Atomic<uint32_t> state{kOpen};     // ordered against the words of the locks; written by the forking thread and by who waits
-  Atomic<uint32_t> generation{0};    // how many forks lie between this process and the first; shifted as in Lock
-  Atomic<uintptr_t> owner{0};        // the thread pointer of the thread that closed it; 0: open
+  Atomic<uint32_t> generation{0};    // how many forks lie between this process and the first; shifted as in Lock. Relaxed:
+                                     // changes only in a child that has one thread
+  Atomic<uintptr_t> owner{0};        // the thread pointer of the thread that closed it; 0: open. Relaxed: a thread asks for itself
 
   // By one thread at a time.
   void Close();

@@ -13,7 +13,7 @@ namespace {
 
 enum State : uint32_t { kNone, kRunning, kResting };
 constinit Atomic<uint32_t> g_state{kNone};  // by who starts it (acquire) and by itself; at rest it sleeps on this word
-constinit Atomic<uint32_t> g_wakes{0};      // between two steps it sleeps on this one: counts who wants it to look again
+constinit Atomic<uint32_t> g_wakes{0};      // between two steps it sleeps on this one: counts who wants it to look again; ordered against g_state
 constinit Atomic<uint32_t> g_refusals{0};   // in a row; relaxed
 constinit Atomic<bool> g_over{false};       // the program has no thread any more: the process ends with the purger; ordered
 constinit Atomic<uint64_t> g_starts{0}, g_steps{0}, g_helper_starts{0};  // relaxed: counts
@@ -26,7 +26,8 @@ constexpr uint32_t kMostRefusals = 8;  // a sandbox that forbids threads does no
 constexpr unsigned kIdleSteps = Decay::kSteps * 3 / 2;
 constexpr uint64_t kShortestStepMs = 10, kOtherwiseMs = 5000 / Decay::kSteps;
 
-// What the purger shares with its helpers: bytes that nobody has taken on yet.
+// What the purger shares with its helpers: bytes that nobody has taken on yet. Relaxed: shares of work, and how; what is worked on is under the
+// heap's lock, and a helper of the time before that takes a share in the manner of then does no harm.
 constinit Atomic<size_t> g_debt{0};
 constinit Atomic<uint32_t> g_manner{0};
 constinit Atomic<int64_t> g_helpers{0};
