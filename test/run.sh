@@ -57,7 +57,7 @@ check() {
     [ "$name" = a64 ] && [ "$configurations" != a64 ] && only=${emulated[$page]}
   fi
   echo "== $name, pages of $page bytes"
-  (cd "build/$name" && env "${larger[@]}" ctest -L "$label" -LE "${EXCLUDE:-^$}" -R "$only" -E "$without" --output-on-failure -j"$jobs") 2>&1 | tee "$log"
+  (cd "build/$name" && env "${larger[@]}" ctest -L "$label" -LE "${EXCLUDE:-^$}" -R "$only" -E "$without" --output-on-failure -j"$jobs" "${patience[@]}") 2>&1 | tee "$log"
   [ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
   total=$(sed -n 's/.*tests failed out of \([0-9]*\)$/\1/p' "$log")
   rows+=("$name|$page|${total:-no} tests|$((SECONDS - start))|$(grep -E 'tests passed' "$log" | sed 's/ out of.*//'), $(grep -c '\*\*\*Skipped' "$log") skipped")
