@@ -70,11 +70,11 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
       if (kind == Extent::Kind::kLarge) stats_.blocks++;
       NotePeak();
       // A slab fills up soon, and so does what follows it. Blocks of the program's own may stay untouched for ever.
-      const bool populates = kind == Extent::Kind::kSlab && taken.fresh == granules && !at.hugepage->wanted && MayPopulate();
-      const Ahead ahead = populates ? TakeAhead(at, granules) : Ahead{};
+      const bool alone = kind == Extent::Kind::kSlab && taken.fresh == granules && !at.hugepage->wanted;
+      const Ahead ahead = alone ? TakeAhead(at, granules) : Ahead{};
       const size_t excess = taken.fresh != 0 ? Stranded(ahead.Granules()) : 0;
       lock_.Release(os::Rank::kExtents);
-      if (populates) Populate(ahead, at.hugepage, extent);
+      if (ahead.huge || ahead.populates) Populate(ahead, at.hugepage, extent);
       if (excess > 0) Purge(excess << kLgGranule);
       return extent;
     }

@@ -162,7 +162,8 @@ class ExtentHeap {
   // What is populated with a new slab: what a flight holds, one piece at most, if one was left to take.
   struct Ahead {
     Flight* flight;
-    bool huge;  // the rest of its hugepage, which becomes a huge page
+    bool populates;
+    bool huge;  // the rest of its hugepage, which becomes a huge page; where nothing can be populated, with the first touch
     size_t Granules() const { return flight != nullptr && flight->count != 0 ? flight->pieces[0].run.length : 0; }
   };
   static constexpr unsigned kFlights = 4;      // more threads than that do not purge at once: the kernel takes turns among them anyway

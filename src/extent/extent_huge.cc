@@ -18,8 +18,9 @@ bool ExtentHeap::MayPopulate() const {
 // this slab has, to become a huge page.
 ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules) {
   Hugepage* h = at.hugepage;
-  Ahead ahead = {nullptr, at.granule == 0 && granules + h->longest == kGranulesPerHugepage && h->zero.Count() == h->longest && WantsHuge(h, granules)};
+  Ahead ahead = {nullptr, MayPopulate(), at.granule == 0 && granules + h->longest == kGranulesPerHugepage && h->zero.Count() == h->longest && WantsHuge(h, granules)};
   h->wanted = h->wanted || ahead.huge;
+  if (!ahead.populates) return ahead;
   unsigned left = 0;
   for (const Flight& f : flights_) left += f.taken ? 0 : 1;
   ahead.flight = left > 1 ? TakeFlight() : nullptr;  // the last one is for giving back
@@ -42,13 +43,12 @@ ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules) {
 void ExtentHeap::Populate(const Ahead& ahead, Hugepage* h, const Extent* slab) {
   bool stalled = false;
   const bool told = ahead.huge && AdviseHuge(h->base, kHugepage);
-  const bool huge = told && PopulateHuge(h->base, stalled);
   const size_t granules = slab->granules + (ahead.huge ? 0 : ahead.Granules());
-  const size_t bytes = huge ? kHugepage : granules << kLgGranule;
-  const bool done = huge || pages_.populate(slab->base, bytes);
-  if (!done) no_populate_.SetRelaxed(true);
+  const size_t bytes = told ? kHugepage : granules << kLgGranule;
+  const bool done = ahead.populates && (told ? PopulateHuge(h->base, stalled) : pages_.populate(slab->base, bytes));
+  if (ahead.populates && !done) no_populate_.SetRelaxed(true);
   os::Guard<os::Rank::kExtents> guard(lock_);
-  if (done) (huge ? stats_.pages.huge : stats_.pages.populated) += bytes;
+  if (told || done) (told ? stats_.pages.huge : stats_.pages.populated) += bytes;
   if (stalled) stats_.pages.stalls++;
   if (ahead.huge && !told) h->wanted = false;
   if (ahead.flight != nullptr) {
@@ -62,7 +62,7 @@ void ExtentHeap::Populate(const Ahead& ahead, Hugepage* h, const Extent* slab) {
     }
     ahead.flight->taken = false;
   }
-  if (huge) MarkBacked(h);
+  if (told) MarkBacked(h);
 }
 
 // ---- at birth -----------------------------------------------------------------------------------------------------------

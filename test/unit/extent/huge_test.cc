@@ -211,6 +211,14 @@ TEST_F(Huge, AKernelThatCannotPopulateIsAskedOnce) {
   EXPECT_EQ(heap_.Stats().dirty, 0u);
 }
 
+TEST_F(Huge, AKernelThatCannotPopulateMakesHugePagesAtTheFirstTouch) {
+  FakePages::Get().no_populate = true;
+  Fill(64 * kMiB, Extent::Kind::kSlab);
+  EXPECT_GE(FakePages::Get().huge_advice, 15);
+  EXPECT_GE(pages().huge, 52 * kMiB);
+  EXPECT_LE(heap_.Stats().dirty, kHugepage);
+}
+
 TEST_F(Huge, DenseHugepagesAreMovedIntoHugePagesOneAStep) {
   Fill(24 * kMiB, Extent::Kind::kSlab);
   ASSERT_LE(pages().huge, 18 * kMiB);
