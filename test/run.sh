@@ -73,7 +73,7 @@ missing() {
 
 # The benchmarks are built, and run once, in one configuration only.
 pages="4096 65536" run rel -DCMAKE_BUILD_TYPE=Release
-pages="4096 16384" run dbg -DCMAKE_BUILD_TYPE=Debug -DXALLOC_BENCH=OFF
+pages=16384 run dbg -DCMAKE_BUILD_TYPE=Debug -DXALLOC_BENCH=OFF
 run clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DXALLOC_BENCH=OFF
 pages="4096 65536" run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
 run tsan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=thread
