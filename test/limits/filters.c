@@ -11,6 +11,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <ucontext.h>
 
 #include "../survival/purging/purgers.h"
@@ -77,10 +78,11 @@ static void *in_thread(void *arg) {
   return NULL;
 }
 
-/* docs/design/purging.md says what the purger needs at its start, and what from then on. */
+/* docs/design/purging.md says what the purger needs at its start, and what from then on. A static program has none. */
 static void await_sleeping_purger(void) {
   int id = 0;
-  for (int i = 0; i < 10000; ++i) {
+  const int is_static = getauxval(AT_BASE) == 0;
+  for (int i = 0; i < 10000 && !is_static; ++i) {
     if (PurgerThreads(&id) == 1 && Naps(id) >= 1) return;
     usleep(1000);
   }
