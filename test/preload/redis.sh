@@ -10,9 +10,10 @@ stop() {
 }
 trap stop EXIT
 sock="$work/sock"
-cli() { redis-cli -s "$sock" "$@"; }
+# Debian's jemalloc, linked into all of them, dies where an emulator shows pages of 64 KiB: without the library they see the machine's.
+without() { env -u QEMU_PAGESIZE "$@"; }
+cli() { without redis-cli -s "$sock" "$@"; }
 start() {
-  # Debian's jemalloc, linked into it, dies where an emulator shows pages of 64 KiB: without the library it sees the machine's.
   local as=(-u QEMU_PAGESIZE)
   [ -z "$1" ] || as=(LD_PRELOAD="$1")
   env "${as[@]}" redis-server --port 0 --unixsocket "$sock" --dir "$work" --save '' --enable-debug-command yes >"$work/log" 2>&1 &
@@ -37,7 +38,7 @@ for preload in "" "$library"; do
     cli --pipe >/dev/null
   digests+=("$(cli debug digest)")
   # Load with saves in between.
-  redis-benchmark -s "$sock" -q -n "$(part 30000)" -r 10000 -c 20 -t set,get,lpush,sadd,hset >/dev/null &
+  without redis-benchmark -s "$sock" -q -n "$(part 30000)" -r 10000 -c 20 -t set,get,lpush,sadd,hset >/dev/null &
   bench=$!
   for _ in 1 2 3; do cli bgsave >/dev/null || true; wait_for_save; done
   wait "$bench"
