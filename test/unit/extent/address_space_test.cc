@@ -47,6 +47,9 @@ constexpr os::PageOps kNarrow = Narrow();
 class AddressSpace : public testing::TestWithParam<unsigned> {
  protected:
   void SetUp() override {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "the sanitizer allows mappings in its own few places only";
+#endif
     g_bits = GetParam();
     // Programs, libraries and the stack are at the end.
     g_next = (uintptr_t{1} << g_bits) - (size_t{300} << 20) - 3 * os::PageSize();
