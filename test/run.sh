@@ -18,9 +18,10 @@ need "${need_aarch64[@]}" || exit 1
   libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools mariadb-server-core \
   musl-tools || exit 1
 
-# What the page size cannot change, so that it runs once: texts and models; the order of hand-overs; the binary's own symbols and instructions; libc's malloc; how
+# What the page size cannot change, so that it runs once: texts and models; the order of hand-overs; the binary's own symbols, instructions and
+# calls at start (where larger pages are only played, mappings are cut to fit); libc's malloc; how
 # sanitizers and valgrind, which replace ours, get on with it; the instruments of bench/.
-any_page='^(docs|layers|model\..*|litmus\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
+any_page='^(docs|layers|model\..*|litmus\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind|startup)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
 # Emulated, all tests at each page size would take too long. So, but for --aarch64, each real program runs at one or two of them, and at larger
 # pages what those change most.
 emulated=([4096]='^([^e]|emulated\.(sqlite|python|redis|git))' [16384]='^(unit\.|smoke$|stress\.short|emulated\.sqlite)'
