@@ -371,7 +371,6 @@ XALLOC_COLD Arena* ArenaTable::Make(unsigned i) {
   made->index_ = i;
   made->locks_ = g_arena_locks[i].of_bin;
   made->backing_ = backing_;
-  made->born_ms_ = os::NowMs();
   // Counted before it is there: whoever can take a lock of it is seen by a fork, which goes by the count.
   unsigned count = count_.Relaxed();
   while (count < i + 1 && !count_.CompareExchangeRelease(count, i + 1)) {

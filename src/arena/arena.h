@@ -91,7 +91,6 @@ class Arena {
   void SlabHistogram(unsigned cls, size_t (&count)[kBuckets + 1]);
   void Validate();
   unsigned slot() const { return index_; }
-  uint64_t born_ms() const { return born_ms_; }
   bool BinInUse(unsigned cls) const { return (bins_in_use_.Relaxed() >> cls & 1) != 0; }
 
  private:
@@ -126,7 +125,6 @@ class Arena {
   os::Lock* locks_;  // one per bin
   unsigned index_;
   Backing backing_;
-  uint64_t born_ms_;
   Atomic<uint64_t> bins_in_use_{0};  // bit per class; relaxed: a hint where to look, under the bin's lock
   alignas(arch::kSharedLine) Bin bins_[kNumBins];
 };

@@ -46,8 +46,6 @@ int64_t DirtyDecayMsOf(ManualArena* arena);
 void SetDirtyDecayMs(ManualArena* arena, int64_t ms);
 int64_t MuzzyDecayMsOf(ManualArena* arena);
 void SetMuzzyDecayMs(ManualArena* arena, int64_t ms);
-// By os::NowMs.
-uint64_t BornMsOf(const ManualArena* arena);
 void NameOf(ManualArena* arena, char (&out)[32]);
 void SetName(ManualArena* arena, const char* name);
 

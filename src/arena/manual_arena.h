@@ -61,7 +61,6 @@ class ManualArena {
   char name[32];                       // under the lock
   Atomic<int64_t> dirty_ms, muzzy_ms;  // relaxed
   Atomic<uint32_t> births;             // relaxed: times that it was created
-  Atomic<uint64_t> born_ms;            // relaxed: when it was, last
 
  private:
   struct Bin {

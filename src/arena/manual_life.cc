@@ -53,7 +53,6 @@ bool ManualArena::Reset() {
 void ManualArena::Begin(extent_hooks_t* first_hooks) {
   dirty_ms.SetRelaxed(g_options.dirty_decay_ms);
   muzzy_ms.SetRelaxed(g_options.muzzy_decay_ms);
-  born_ms.SetRelaxed(os::NowMs());
   LineBuffer<32> line;
   line << "manual_" << uint64_t{index_};
   ArenaGuard guard(lock_);
@@ -142,7 +141,6 @@ void SetDirtyDecayMs(ManualArena* arena, int64_t ms) {
 int64_t MuzzyDecayMsOf(ManualArena* arena) { return arena->muzzy_ms.Relaxed(); }
 void SetMuzzyDecayMs(ManualArena* arena, int64_t ms) { arena->muzzy_ms.SetRelaxed(ms); }
 
-uint64_t BornMsOf(const ManualArena* arena) { return arena->born_ms.Relaxed(); }
 void NameOf(ManualArena* arena, char (&out)[32]) {
   ArenaGuard guard(arena->lock());
   memcpy(out, arena->name, sizeof out);

@@ -142,14 +142,6 @@ int ArenaDestroy(Request& r) {
   return ErrorOf(DestroyArena(static_cast<unsigned>(r.index[0])));
 }
 
-// In nanoseconds, now, not at the epoch; of all arenas together the age of the first.
-int ArenaUptime(Request& r) {
-  const ArenaRef arena = IsAll(r.index[0]) ? ArenaOf(0) : TheArena(r);
-  const uint64_t now = os::NowMs();
-  const uint64_t born = arena.automatic != nullptr ? arena.automatic->born_ms() : arena.manual != nullptr ? BornMsOf(arena.manual) : now;
-  return r.out = (now - Min(now, born)) * 1000000, 0;
-}
-
 int Dss(Request& r) { return r.SetPointer("disabled"), 0; }
 
 template <int64_t (*Get)(), void (*Set)(int64_t), int64_t (*GetOf)(ManualArena*), void (*SetOf)(ManualArena*, int64_t)>

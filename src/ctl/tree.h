@@ -98,7 +98,6 @@
   X("stats.background_thread.num_threads", Z, R, Total(purger_threads))            \
   X("stats.background_thread.num_runs", Q, R, Total(purger_runs))                  \
   X("stats.arenas.#.nthreads", U, R, Arena(nthreads))                              \
-  X("stats.arenas.#.uptime", Q, R, Call(ArenaUptime))                              \
   X("stats.arenas.#.dss", T, R, Call(Dss))                                         \
   X("stats.arenas.#.dirty_decay_ms", S, R, Call(ArenaDirtyDecay))                  \
   X("stats.arenas.#.muzzy_decay_ms", S, R, Call(ArenaMuzzyDecay))                  \

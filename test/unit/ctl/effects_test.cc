@@ -409,22 +409,6 @@ TEST(Arenas, HooksAllocateFromTheSharedArenasAlsoOnABoundThread) {
   ASSERT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
 }
 
-TEST(Arenas, AreAsOldAsTheyAre) {
-  Free(Malloc(1));
-  const auto start = os::NowMs();
-  while (os::NowMs() < start + 40) {
-  }
-  const unsigned index = CreateWith(nullptr);
-  const std::string young = "stats.arenas." + std::to_string(index) + ".uptime";
-  EXPECT_LT(Read<uint64_t>(young) + 30'000'000, Read<uint64_t>("stats.arenas.0.uptime"));
-  EXPECT_GE(Read<uint64_t>("stats.arenas.4096.uptime"), 40'000'000u);
-  const auto before = Read<uint64_t>(young), now = os::NowMs();
-  while (os::NowMs() < now + 20) {
-  }
-  EXPECT_GE(Read<uint64_t>(young), before + 10'000'000) << "no epoch is needed";
-  EXPECT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
-}
-
 TEST(Arenas, NewOnesDecayAsIsSetNow) {
   const auto before = Read<ssize_t>("arenas.dirty_decay_ms");
   ASSERT_EQ(Write<ssize_t>("arenas.dirty_decay_ms", 1234), 0);
