@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "api/whole.h"
+#include "os/libc.h"
 #include "purge/purge.h"
 #include "stats/stats.h"
 
@@ -16,7 +17,7 @@ XALLOC_EXPORT int malloc_trim(size_t) { return PurgeEverything() > 0 ? 1 : 0; }
 
 XALLOC_EXPORT void malloc_stats() { PrintSummary(); }
 
-#ifdef __GLIBC__
+#if XALLOC_GLIBC
 // arena: bytes of the heap that have memory behind them; uordblks: in the program's hands; fordblks: the rest of arena;
 // hblks, hblkhd: mappings of their own (not in arena); fsmblks: in thread caches and depots; keepcost: what malloc_trim could
 // give back at least.

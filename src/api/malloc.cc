@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cache/fast_path.h"
+#include "os/libc.h"
 #include "os/system.h"
 
 namespace xalloc {
@@ -126,7 +127,7 @@ XALLOC_EXPORT size_t malloc_usable_size(void* p) { return p == nullptr ? 0 : Usa
 
 // What libc calls under its own names, and what old programs link. (musl has such names, too, for what it allocates with its own locks held:
 // those stay with its own allocator.)
-#ifdef __GLIBC__
+#if XALLOC_GLIBC
 #define XALLOC_ALIAS(name, target) [[gnu::alias(#target), gnu::visibility("default")]]
 extern "C" {
 XALLOC_ALIAS(__libc_malloc, malloc) XALLOC_HOT void* __libc_malloc(size_t) noexcept;

@@ -10,6 +10,7 @@
 #include "base/atomic.h"
 #include "base/attributes.h"
 #include "base/bits.h"
+#include "os/libc.h"
 #include "os/read_file.h"
 
 // The loader's pointer to argc on the initial stack: valid before libc has set `environ`. Absent outside glibc; musl sets that first of all.
@@ -160,7 +161,7 @@ bool StillOpen(const KeptFd& kept) {
   return kept.fd >= 0 && Identify(kept.fd, now) && now.device == kept.device && now.inode == kept.inode;
 }
 
-#ifdef __GLIBC__
+#if XALLOC_GLIBC
 // pthread_atfork is a piece of code that would be linked behind all of ours, on a page that nothing else needs.
 extern "C" int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
 extern "C" [[gnu::visibility("hidden")]] void* __dso_handle;
