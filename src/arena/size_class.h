@@ -54,7 +54,7 @@ static_assert(sizeof(SlabShape) == 16);
 
 constexpr unsigned kBuckets = 8;  // slabs are listed by the free share of their slots
 constexpr size_t kBatchBytes = 16 * 1024;
-constexpr unsigned kMaxBatch = 256, kMinBatch = 2, kMinSlots = 8;
+constexpr unsigned kMaxBatch = 256, kMinBatch = 2, kMinSlots = 5;
 
 constexpr SlabShape MakeShape(unsigned cls) {
   SlabShape s{};

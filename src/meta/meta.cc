@@ -22,8 +22,12 @@ constexpr size_t kHugeFrom = size_t{2} << 20;  // of metadata: from here on a hu
 }  // namespace
 
 unsigned MetaAllocator::ClassOf(size_t size) {
-  const size_t rounded = Max(CeilPowerOfTwo(size), size_t{1} << kMinLog);
-  return FloorLog2(rounded) - kMinLog;
+  if (size <= 256) return static_cast<unsigned>(size == 0 ? 0 : (size - 1) / 64);
+  const unsigned lg = FloorLog2(size - 1);
+  return (lg - 8) * 4 + static_cast<unsigned>((size - 1) >> (lg - 2));
+}
+size_t MetaAllocator::ClassBytes(unsigned cls) {
+  return cls < 4 ? (cls + 1) * 64 : (size_t{5} + cls % 4) << (cls / 4 + 5);
 }
 
 void* MetaAllocator::Allocate(size_t size) {
@@ -37,7 +41,7 @@ void* MetaAllocator::Allocate(size_t size) {
     return block;
   }
   const unsigned cls = ClassOf(size);
-  const size_t bytes = size_t{1} << (cls + kMinLog);
+  const size_t bytes = ClassBytes(cls);
   for (;;) {
     lock_.Acquire(os::Rank::kMeta);
     if (FreeBlock* block = free_[cls]; block != nullptr) {

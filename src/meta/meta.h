@@ -20,8 +20,8 @@ class MetaAllocator {
  public:
   constexpr explicit MetaAllocator(const os::PageOps* pages) : pages_(pages) {}
 
-  // A zero-filled block of `size` bytes, 64-byte aligned; null if the kernel refuses. Blocks are rounded up to a power of two
-  // (64 bytes at least); large ones (kDirect and up) to pages.
+  // A zero-filled block of `size` bytes, 64-byte aligned; null if the kernel refuses. Blocks are rounded up to four sizes a doubling
+  // (64 bytes at least); those above kDirect to pages.
   void* Allocate(size_t size);
   // `size` as it was asked for.
   void Free(void* block, size_t size);
@@ -43,11 +43,12 @@ class MetaAllocator {
 
  private:
   static constexpr size_t kDirect = 64 * 1024;
-  static constexpr unsigned kMinLog = 6, kClasses = 11;  // 64 B .. 64 KiB
+  static constexpr unsigned kClasses = 36;  // 64, 128, 192, 256, then four a doubling to kDirect
   struct FreeBlock {
     FreeBlock* next;
   };
   static unsigned ClassOf(size_t size);
+  static size_t ClassBytes(unsigned cls);
   void* Take(size_t bytes);
   bool AddChunk(size_t at_least);
   char* TakeSpare(size_t bytes);
