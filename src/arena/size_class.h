@@ -48,7 +48,7 @@ struct SlabShape {
   // Objects moved between a thread cache and the arena at once: the bytes of a batch are the lever for producer-consumer
   // programs (64 -> 256 objects of 64 B took the two-thread hand-over from 2.31 to 1.37 with the same lock).
   uint16_t batch;
-  uint8_t granules;  // the fewest with tail waste < 2 % and at least 8 slots
+  uint8_t granules;  // the fewest with tail waste < 2 % and at least 5 slots
 };
 static_assert(sizeof(SlabShape) == 16);
 

@@ -282,12 +282,13 @@ class ExtentHeap {
   static constexpr size_t kReuseFrom = (size_t{8} << 20) >> kLgGranule;
   // The thresholds below: docs/design/huge-pages.md has the measurements that chose them.
   static constexpr size_t kTimed = (size_t{8} << 20) >> kLgGranule;         // granules in use from which purges are timed
-  static constexpr size_t kPopulateFrom = kTimed;                           // ... from which memory is populated ahead: below, no advice is given at all
+  static constexpr size_t kPopulateFrom = (size_t{6} << 20) >> kLgGranule;  // ... from which memory is populated ahead: below, no advice is given at all
   static constexpr unsigned kAheadShare = 32, kMostAhead = 16;              // of what is in use, at most so many granules
   static constexpr size_t kHugeFrom = size_t{10} << 20;                     // bytes committed from which new hugepages are huge
   static constexpr size_t kHugeGrown = size_t{8} << 20;                     // bytes to which realloc has to grow a block for it to get huge pages
   static constexpr unsigned kHalfCommit = 64;  // granules first committed of each hugepage below kHugeFrom: half of one is never made huge
-  static constexpr unsigned kDenseShare = 16;     // ... while no more than 1/16 of the opened ones is free
+  static constexpr unsigned kDenseShare = 16, kFillingShare = 8;         // ... while no more than 1/16 of the opened ones is free, or 1/8
+  static constexpr size_t kFilling = size_t{3} * kGranulesPerHugepage;   // ... and this, which threads that grow at once have in hand
   static constexpr unsigned kDenseFree = 6;       // granules of a hugepage that may be free when it is moved into a huge page
   static constexpr unsigned kDenseLooks = 20;     // ... after so many looks, of which the purger has 20 in a decay period
   static constexpr unsigned kWorthBreaking = kGranulesPerHugepage / 2;

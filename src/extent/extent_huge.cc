@@ -72,11 +72,12 @@ bool ExtentHeap::MayBeHuge() const {
 }
 
 // Whether h is to become a huge page, of which the first `granules` were just taken. A heap with holes elsewhere gets none: they would be
-// filled later.
+// filled later. What threads that grow at once have in hand is no hole.
 bool ExtentHeap::WantsHuge(const Hugepage* h, size_t granules) const {
   if (!MayBeHuge() || h->wanted || h->plain || h->committed != kGranulesPerHugepage) return false;
   const size_t others = (stats_.committed >> kLgGranule) - kGranulesPerHugepage;
-  return stats_.committed >= kHugeFrom && (others - Min(others, used_ - granules)) * kDenseShare <= others;
+  const size_t holes = others - Min(others, used_ - granules);
+  return stats_.committed >= kHugeFrom && holes <= Max(others / kDenseShare, Min(others / kFillingShare, kFilling));
 }
 
 // Hugepages next to each other that are told the same are one mapping in the eyes of the kernel.

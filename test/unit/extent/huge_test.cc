@@ -42,7 +42,7 @@ class Huge : public testing::Test {
 };
 
 TEST_F(Huge, ASmallHeapAsksForNothing) {
-  Fill(7 * kMiB, Extent::Kind::kSlab);
+  Fill(5 * kMiB, Extent::Kind::kSlab);
   Fill(kMiB);
   EXPECT_EQ(FakePages::Get().huge_advice, 0);
   EXPECT_EQ(FakePages::Get().populated_bytes, 0u);
@@ -101,11 +101,19 @@ TEST_F(Huge, ABlockThatReallocGrowsIsInWholeHugePages) {
 }
 
 TEST_F(Huge, AFragmentedHeapDoesNot) {
-  Fill(13 * kMiB);
+  Fill(26 * kMiB);
   for (size_t i = 0; i < blocks_.size(); i += 3) heap_.Free(blocks_[i]);
   for (int i = 0; i < 30; ++i) Get(kGranulesPerHugepage - 1, Extent::Kind::kSlab);  // longer than any free run
   EXPECT_EQ(FakePages::Get().huge_advice, 0);
   EXPECT_EQ(pages().huge, 0u);
+}
+
+TEST_F(Huge, WhatThreadsThatGrowAtOnceHaveInHandIsNoHole) {
+  Fill(40 * kMiB, Extent::Kind::kSlab);
+  for (size_t i = 0; i < blocks_.size(); i += 9) heap_.Free(blocks_[i]);
+  const size_t before = pages().huge;
+  for (int i = 0; i < 3; ++i) Get(kGranulesPerHugepage - 1, Extent::Kind::kSlab);
+  EXPECT_EQ(pages().huge, before + 3 * kHugepage) << "a ninth of the heap is free";
 }
 
 TEST_F(Huge, NeverTellsTheKernelSoAndDefaultTellsItNothing) {
@@ -182,9 +190,9 @@ TEST_F(Huge, OneTouchOfAnEmptyHugepageBringsAllOfItIn) {
 }
 
 TEST_F(Huge, SlabsOfAGrowingHeapArePopulatedAhead) {
-  Fill(7 * kMiB, Extent::Kind::kSlab);
+  Fill(5 * kMiB, Extent::Kind::kSlab);
   EXPECT_EQ(FakePages::Get().populated_bytes, 0u);
-  Fill(6 * kMiB, Extent::Kind::kSlab);
+  Fill(8 * kMiB, Extent::Kind::kSlab);
   EXPECT_GE(FakePages::Get().populated_bytes, 4 * kMiB);
   EXPECT_EQ(pages().populated + pages().huge, FakePages::Get().populated_bytes);
   EXPECT_LE(heap_.Stats().dirty, heap_.Stats().used / 20 + kHugepage / 2) << "a few percent ahead of what is used, and of a huge page";

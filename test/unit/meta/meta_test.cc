@@ -29,6 +29,19 @@ TEST_F(Meta, BlocksAreZeroAlignedAndReused) {
   for (int i = 0; i < 128; ++i) ASSERT_EQ(b[i], 0);
 }
 
+TEST_F(Meta, ABlockTakesAQuarterMoreAtMostAndServesItsSizeAgain) {
+  for (size_t size = 1; size <= 64 * 1024; size += size / 50 + 1) {
+    const size_t before = meta_.allocated_bytes();
+    void* p = meta_.Allocate(size);
+    ASSERT_NE(p, nullptr);
+    const size_t took = meta_.allocated_bytes() - before;
+    EXPECT_TRUE(took == 0 || (took >= size && took <= size * 5 / 4 + 64)) << size << ": " << took;
+    meta_.Free(p, size);
+    EXPECT_EQ(meta_.Allocate(size), p) << size;
+    meta_.Free(p, size);
+  }
+}
+
 TEST_F(Meta, LargeBlocksAreMappingsAndGoBack) {
   void* p = meta_.Allocate(1 << 20);
   ASSERT_NE(p, nullptr);
