@@ -207,7 +207,10 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
     bin.counters.ndalloc += put.count;
     bin.free_slots += put.count;
     // Nothing went in: the slab may have been emptied by this very batch and be on its way out.
-    if (XALLOC_LIKELY(put.count != 0) && XALLOC_UNLIKELY(Settle(bin, slab, shape))) empty[empties++] = slab;
+    if (XALLOC_LIKELY(put.count != 0) && XALLOC_UNLIKELY(Settle(bin, slab, shape))) {
+      heap.ClearOwners(slab);
+      empty[empties++] = slab;
+    }
     if (XALLOC_UNLIKELY(put.result != PutResult::kOk)) {
       if (!Tolerated()) bad = {put.result == PutResult::kDoubleFree ? Misuse::kDoubleFree : Misuse::kInterior, objects[i], shape.slot_size};
       ++i;
@@ -254,6 +257,7 @@ void Arena::ReleaseEmptySlabs() {
       bin.free_slots -= slab->free_count;
       bin.slabs--;
       bin.counters.nslabs_freed++;
+      backing_.heap->ClearOwners(slab);
     }
     locks_[cls].Release(os::Rank::kBin);
     if (slab != nullptr) ReleaseSlab(*backing_.heap, *backing_.map, *backing_.meta, slab);

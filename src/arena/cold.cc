@@ -137,7 +137,11 @@ void Arena::PutBackCold() {
   bin.free_slots += count - freed;
   slab->free_count = static_cast<uint16_t>(count);
   const bool release = Settle(bin, slab, shape);
-  if (!release) slab->cold = freed == 0 ? kGivenBack : kTouched;
+  if (release) {
+    backing_.heap->ClearOwners(slab);
+  } else {
+    slab->cold = freed == 0 ? kGivenBack : kTouched;
+  }
   locks_[cls].Release(os::Rank::kBin);
   if (release) ReleaseSlab(*backing_.heap, *backing_.map, *backing_.meta, slab);
   if (twice != nullptr && g_options.harden != static_cast<int64_t>(Harden::kOff)) ReportMisuse(Misuse::kDoubleFree, Act::kFree, twice, shape.slot_size);

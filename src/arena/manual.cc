@@ -90,8 +90,7 @@ bool ManualArena::Place(Extent* extent, size_t granules, size_t alignment, bool*
       bin.free_slots += extent->free_count;
       Settle(extent);
     } else if (placed) {
-      large_bytes_ += extent->block.usable;
-      nmalloc_large_++;
+      large_counts.NoteAllocated(extent->block.usable);
     } else if (alive) {
       visit = BeginVisit(growing_);
     }
@@ -264,8 +263,7 @@ FlushResult ManualArena::Free(Chunk* chunk, void* p, Extent** dead) {
   }
   chunk->owner[granule] = nullptr;
   Give(chunk, {granule, static_cast<unsigned>(GranulesOf(extent))});
-  large_bytes_ -= extent->block.usable;
-  ndalloc_large_++;
+  large_counts.NoteFreed(extent->block.usable);
   extent->next = *dead;
   *dead = extent;
   return {};
@@ -282,7 +280,7 @@ bool ManualArena::Resize(Chunk* chunk, void* p, size_t usable) {
   } else if (wants < has) {
     Give(chunk, {static_cast<unsigned>(granule + wants), static_cast<unsigned>(has - wants)});
   }
-  large_bytes_ += usable - extent->block.usable;
+  large_counts.NoteResized(extent->block.usable, usable);
   extent->block.usable = usable;
   return true;
 }

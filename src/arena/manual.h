@@ -16,6 +16,7 @@
 #include "arena/address_map.h"
 #include "arena/directory.h"
 #include "diag/report.h"
+#include "extent/large_counts.h"
 
 struct extent_hooks_s;
 typedef struct extent_hooks_s extent_hooks_t;
@@ -91,11 +92,12 @@ bool ManualResize(void* p, size_t size);
 
 struct ManualStats {
   size_t mapped, active, dirty, small_allocated, large_allocated;  // bytes now
-  uint64_t nmalloc_small, ndalloc_small, nmalloc_large, ndalloc_large;
+  uint64_t nmalloc_small, ndalloc_small;
   uint64_t npurge, nmadvise, purged;  // purged: bytes
 };
 ManualStats StatsOf(ManualArena* arena);
 BinStats BinStatsOf(ManualArena* arena, unsigned cls);
+const LargeCounts& LargeCountsOf(const ManualArena* arena);
 void ValidateManual(ManualArena* arena);
 
 // ---- fork -------------------------------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class ManualArena {
   char name[32];                       // under the lock
   Atomic<int64_t> dirty_ms, muzzy_ms;  // relaxed
   Atomic<uint32_t> births;             // relaxed: times that it was created
+  LargeCounts large_counts;            // written under the lock
 
  private:
   struct Bin {
@@ -117,11 +118,11 @@ class ManualArena {
   Atomic<uint32_t> growing_, purging_;
   Atomic<uint32_t> grown_;                                 // chunks that came; the same
   List<Chunk, &Chunk::next, &Chunk::prev> chunks_, full_;  // full_: no granule is free, none is being purged
-  size_t mapped_, large_bytes_;
+  size_t mapped_;
   uint64_t changes_;                 // of who has which granule
   Atomic<uint32_t> events_;          // since its creation; written under the lock, read without: relaxed
   uint64_t seen_changes_, seen_ms_;  // by Decay
-  uint64_t nmalloc_large_, ndalloc_large_, npurge_, nmadvise_, purged_;
+  uint64_t npurge_, nmadvise_, purged_;
   Bin bins_[kNumBins];
 };
 

@@ -35,8 +35,8 @@ void ManualArena::ForgetBlocks(Extent** dead) {
     bin.slabs = bin.partial_slabs = 0;
     bin.free_slots = 0;
   }
-  ndalloc_large_ = nmalloc_large_;
-  large_bytes_ = 0;
+  for (auto& count : large_counts.of) count.ndalloc.SetRelaxed(count.nmalloc.Relaxed());
+  large_counts.bytes.SetRelaxed(0);
   ++changes_;
 }
 
@@ -60,7 +60,8 @@ void ManualArena::Begin(extent_hooks_t* first_hooks) {
   memset(name, 0, sizeof name);
   memcpy(name, line.data(), line.size());
   for (Bin& bin : bins_) bin.counters = {};
-  nmalloc_large_ = ndalloc_large_ = npurge_ = nmadvise_ = purged_ = 0;
+  for (auto& count : large_counts.of) count.nmalloc.SetRelaxed(0), count.ndalloc.SetRelaxed(0);
+  npurge_ = nmadvise_ = purged_ = 0;
   births.AddRelaxed(1);
   alive_ = true;
 }
@@ -182,9 +183,7 @@ size_t PurgeManualArenas() {
 ManualStats ManualArena::Stats() const {
   ManualStats s = {};
   s.mapped = mapped_;
-  s.large_allocated = large_bytes_;
-  s.nmalloc_large = nmalloc_large_;
-  s.ndalloc_large = ndalloc_large_;
+  s.large_allocated = large_counts.bytes.Relaxed();
   s.npurge = npurge_;
   s.nmadvise = nmadvise_;
   s.purged = purged_;
@@ -232,6 +231,7 @@ ManualStats StatsOf(ManualArena* arena) {
   return arena->Stats();
 }
 
+const LargeCounts& LargeCountsOf(const ManualArena* arena) { return arena->large_counts; }
 BinStats BinStatsOf(ManualArena* arena, unsigned cls) {
   ArenaGuard guard(arena->lock());
   return arena->StatsOf(cls);

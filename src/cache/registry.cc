@@ -116,32 +116,32 @@ XALLOC_COLD ThreadCache* StartThread() {
   return cache;
 }
 
-// See thread_cache.h; the proof is docs/design/models/bottom_steal.pml. Returns how many objects it moved to `out`.
-unsigned StealBottom(ThreadCache* cache, unsigned cls, void** out, unsigned room) {
+// What is taken from under one bin of a cache whose thread goes on using it. The proof is docs/design/models/bottom_steal.pml: mark, two
+// barriers, of which the first comes before `top` is read and the second after it, settle. All bins of a cache share the barriers.
+struct Steal {
+  unsigned cls;
+  void** new_base;  // null is there now, instead of
+  void* keep;
+  void** top;  // as it was between the barriers
+};
+
+bool MarkBottom(ThreadCache* cache, unsigned cls, Steal* steal) {
   BinState& s = cache->state[cls];
-  if (s.array == nullptr || cache->pinned) return 0;
-  CacheBin& bin = cache->bins[cls];
-  void** base = s.base();
+  if (s.array == nullptr || cache->pinned) return false;
   // Relaxed loads of what the owner changes by plain stores: the barriers that it is made to pass order them. The exchange is of one word with them.
-  void** new_base = __atomic_load_n(&bin.top, __ATOMIC_RELAXED) - 1;
-  if (new_base <= base) return 0;
-  const auto count = static_cast<unsigned>(new_base - base);
-  if (count > room) return 0;
+  void** new_base = __atomic_load_n(&cache->bins[cls].top, __ATOMIC_RELAXED) - 1;
+  if (new_base <= s.base()) return false;
   void* keep = __atomic_exchange_n(new_base, nullptr, __ATOMIC_SEQ_CST);
-  if (keep == nullptr) return 0;
-  const bool fenced = os::MemoryBarrierAllThreads();
-  void** top = __atomic_load_n(&bin.top, __ATOMIC_RELAXED);
-  const bool fenced_again = os::MemoryBarrierAllThreads();
-  if (fenced && fenced_again && top > new_base && __atomic_load_n(new_base, __ATOMIC_RELAXED) == nullptr) {
-    memcpy(out, base + 1, (count - 1) * sizeof(void*));
-    out[count - 1] = keep;
-    s.bottom = static_cast<uint16_t>(new_base - s.array);
-    return count;
-  }
+  *steal = {cls, new_base, keep, nullptr};
+  return keep != nullptr;
+}
+
+bool SettleBottom(const Steal& steal) {
+  if (steal.top > steal.new_base && __atomic_load_n(steal.new_base, __ATOMIC_RELAXED) == nullptr) return true;
   // The owner was there: put it back. A slot that is no longer null was pushed to, and `keep` was popped before that.
   void* expected = nullptr;
-  __atomic_compare_exchange_n(new_base, &expected, keep, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-  return 0;
+  __atomic_compare_exchange_n(steal.new_base, &expected, steal.keep, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+  return false;
 }
 
 }  // namespace
@@ -171,17 +171,31 @@ struct Drained {
   FlushResult bad;
 };
 
+// Under the cache's lock throughout: its thread uses what is above, and waits only where it would refill or flush.
 void Drain(ThreadCache* cache, Drained& drained) {
-  for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
+  Steal steals[kNumClasses];
+  unsigned marked = 0, taken = 0;
+  os::Guard<os::Rank::kCache> guard(cache->lock);
+  for (unsigned cls = 1; cls <= kNumClasses; ++cls) marked += MarkBottom(cache, cls, &steals[marked]) ? 1 : 0;
+  if (marked == 0) return;
+  const bool fenced = os::MemoryBarrierAllThreads();
+  for (unsigned i = 0; i < marked; ++i) steals[i].top = __atomic_load_n(&cache->bins[steals[i].cls].top, __ATOMIC_RELAXED);
+  const bool fenced_again = os::MemoryBarrierAllThreads();
+  for (unsigned i = 0; i < marked; ++i) {
+    if (!fenced || !fenced_again) steals[i].top = nullptr;
+    if (SettleBottom(steals[i])) steals[taken++] = steals[i];
+  }
+  for (unsigned i = 0; i < taken && drained.bad.misuse == Misuse::kNone; ++i) {
+    const Steal& steal = steals[i];
+    BinState& s = cache->state[steal.cls];
+    const auto n = static_cast<unsigned>(steal.new_base - s.base());
     void* objects[2 * kMaxBatch];
-    cache->lock.Acquire(os::Rank::kCache);
-    const unsigned n = StealBottom(cache, cls, objects, 2 * kMaxBatch);
-    cache->drained += n * ClassSize(cls);
-    cache->lock.Release(os::Rank::kCache);
-    if (n == 0) continue;
-    drained.bad = Arena::FlushToSlabs(cls, objects, n);
-    if (drained.bad.misuse != Misuse::kNone) return;
-    drained.bytes += n * ClassSize(cls);
+    memcpy(objects, s.base() + 1, (n - 1) * sizeof(void*));
+    objects[n - 1] = steal.keep;
+    s.bottom = static_cast<uint16_t>(steal.new_base - s.array);
+    cache->drained += n * ClassSize(steal.cls);
+    drained.bytes += n * ClassSize(steal.cls);
+    drained.bad = Arena::FlushToSlabs(steal.cls, objects, n);
   }
 }
 

@@ -91,8 +91,7 @@ void ExtentHeap::Free(Extent* extent) {
   const unsigned granule = GranuleOf(extent->base);
   os::Guard<os::Rank::kExtents> guard(lock_);
   h->allocations--;
-  const size_t owners = extent->kind == Extent::Kind::kSlab ? extent->granules : 1;
-  for (size_t i = 0; i < owners; ++i) SetOwner(h, granule + static_cast<unsigned>(i), nullptr);
+  ClearOwners(extent);
   Give({h, granule}, extent->granules);
   extent->next = spares_;
   spares_ = extent;
@@ -102,6 +101,13 @@ void ExtentHeap::SetOwners(Extent* extent) {
   Hugepage* h = HugepageOf(extent->base);
   const unsigned granule = GranuleOf(extent->base);
   for (unsigned i = 0; i < extent->granules; ++i) SetOwner(h, granule + i, extent);
+}
+
+void ExtentHeap::ClearOwners(Extent* extent) {
+  Hugepage* h = HugepageOf(extent->base);
+  const unsigned granule = GranuleOf(extent->base);
+  const size_t owners = extent->kind == Extent::Kind::kSlab ? extent->granules : 1;
+  for (size_t i = 0; i < owners; ++i) SetOwner(h, granule + static_cast<unsigned>(i), nullptr);
 }
 
 bool ExtentHeap::Extend(Extent* extent, size_t granules) {

@@ -87,6 +87,8 @@ class ExtentHeap {
   void Shrink(Extent* extent, size_t granules);
   // Slabs, when all is in them: every granule leads to the extent. (Blocks are entered by Allocate, but for their usable size.)
   void SetOwners(Extent* extent);
+  // Before a slab is freed, under its bin's lock: who comes later with one of its blocks, freed twice, does not find it.
+  void ClearOwners(Extent* extent);
 
   // A block in a mapping of its own, at least `bytes`.
   Extent* Map(size_t bytes, size_t alignment);

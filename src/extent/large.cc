@@ -8,8 +8,7 @@
 
 namespace xalloc {
 
-constinit LargeCount g_large_counts[kLextents];
-constinit Atomic<uint64_t> g_large_bytes{0};  // relaxed, as the counts
+constinit LargeCounts g_large_counts;
 namespace {
 
 // A block that realloc grows past this gets a mapping of its own: from then on growth moves page tables, not bytes.
@@ -24,7 +23,7 @@ bool OwnMapping(size_t size, size_t alignment) {
 void* Mapped(ExtentHeap& heap, size_t size, size_t alignment) {
   Extent* block = heap.Map(size, alignment);
   if (block == nullptr) return nullptr;
-  NoteLargeAllocated(block->block.usable);
+  g_large_counts.NoteAllocated(block->block.usable);
   return block->base;
 }
 
@@ -38,7 +37,7 @@ void* MoveToOwnMapping(ExtentHeap& heap, Extent* block, size_t size) {
   if (mapped == nullptr) return nullptr;
   if (heap.pages().move_pages(block->base, mapped->base, bytes)) {
     if (heap.Remap(mapped, size, true)) {
-      NoteLargeResized(bytes, mapped->block.usable);
+      g_large_counts.NoteResized(bytes, mapped->block.usable);
       heap.Free(block);
       return mapped->base;
     }
@@ -67,13 +66,13 @@ void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) 
   Extent* block = heap.Allocate(CeilDiv(size, kGranule), alignment, Extent::Kind::kLarge, &zeroed);
   if (block == nullptr) return nullptr;
   block->block.usable = AlignUp(size, kLargeRound);
-  NoteLargeAllocated(block->block.usable);
+  g_large_counts.NoteAllocated(block->block.usable);
   if (zero && !zeroed) memset(block->base, 0, size);
   return block->base;
 }
 
 void LargeFree(ExtentHeap& heap, Extent* block) {
-  NoteLargeFreed(block->block.usable);
+  g_large_counts.NoteFreed(block->block.usable);
   if (block->kind == Extent::Kind::kMapped) {
     heap.Unmap(block);
   } else {
@@ -86,7 +85,7 @@ namespace {
 bool ResizeMapped(ExtentHeap& heap, Extent* block, size_t size, bool may_move) {
   const size_t before = block->block.usable;
   if (!heap.Remap(block, size, may_move)) return false;
-  NoteLargeResized(before, block->block.usable);
+  g_large_counts.NoteResized(before, block->block.usable);
   return true;
 }
 
@@ -101,7 +100,7 @@ bool LargeResizeInPlace(ExtentHeap& heap, Extent* block, size_t size) {
   } else if (granules < block->granules) {
     heap.Shrink(block, granules);
   }
-  NoteLargeResized(block->block.usable, AlignUp(size, kLargeRound));
+  g_large_counts.NoteResized(block->block.usable, AlignUp(size, kLargeRound));
   block->block.usable = AlignUp(size, kLargeRound);
   return true;
 }

@@ -24,25 +24,27 @@ constexpr unsigned LextentOf(size_t usable) {
 static_assert(LextentOf(40 << 10) == 0 && LextentSize(0) == 40 << 10 && LextentOf((40 << 10) + 1) == 1);
 static_assert(LextentOf(64 << 10) == 3 && LextentSize(3) == 64 << 10 && LextentOf((64 << 10) + 1) == 4);
 
-struct LargeCount {
-  Atomic<uint64_t> nmalloc{0}, ndalloc{0};  // relaxed: only ever added up
-};
-extern LargeCount g_large_counts[kLextents];
-extern Atomic<uint64_t> g_large_bytes;  // usable, of blocks that are out
+struct LargeCounts {
+  struct {
+    Atomic<uint64_t> nmalloc{0}, ndalloc{0};  // relaxed: only ever added up
+  } of[kLextents];
+  Atomic<uint64_t> bytes{0};  // relaxed: usable, of blocks that are out
 
-inline void NoteLargeAllocated(size_t usable) {
-  g_large_counts[LextentOf(usable)].nmalloc.AddRelaxed(1);
-  g_large_bytes.AddRelaxed(usable);
-}
-inline void NoteLargeFreed(size_t usable) {
-  g_large_counts[LextentOf(usable)].ndalloc.AddRelaxed(1);
-  g_large_bytes.AddRelaxed(0 - usable);
-}
-inline void NoteLargeResized(size_t before, size_t after) {
-  g_large_bytes.AddRelaxed(after - before);
-  if (LextentOf(before) == LextentOf(after)) return;
-  g_large_counts[LextentOf(before)].ndalloc.AddRelaxed(1);
-  g_large_counts[LextentOf(after)].nmalloc.AddRelaxed(1);
-}
+  void NoteAllocated(size_t usable) {
+    of[LextentOf(usable)].nmalloc.AddRelaxed(1);
+    bytes.AddRelaxed(usable);
+  }
+  void NoteFreed(size_t usable) {
+    of[LextentOf(usable)].ndalloc.AddRelaxed(1);
+    bytes.AddRelaxed(0 - usable);
+  }
+  void NoteResized(size_t before, size_t after) {
+    bytes.AddRelaxed(after - before);
+    if (LextentOf(before) == LextentOf(after)) return;
+    of[LextentOf(before)].ndalloc.AddRelaxed(1);
+    of[LextentOf(after)].nmalloc.AddRelaxed(1);
+  }
+};
+extern LargeCounts g_large_counts;  // of all automatic arenas; a manual one has its own
 
 }  // namespace xalloc

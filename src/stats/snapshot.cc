@@ -75,25 +75,25 @@ void AddBin(ArenaNumbers& n, const BinStats& bin, unsigned cls) {
   n.pactive += b.curslabs * shape.granules * kGranule;  // bytes until FinishPages
 }
 
-void CollectLextents(ArenaNumbers& n) {
+void CollectLarge(ArenaNumbers& n, const LargeCounts& counts) {
   for (unsigned i = 0; i < kLextents; ++i) {
     LextentNumbers& l = n.lextents[i];
     // Freed first: a block counted in between has come but not gone.
-    l.ndalloc = g_large_counts[i].ndalloc.Relaxed();
-    l.nmalloc = l.nrequests = g_large_counts[i].nmalloc.Relaxed();
+    l.ndalloc = counts.of[i].ndalloc.Relaxed();
+    l.nmalloc = l.nrequests = counts.of[i].nmalloc.Relaxed();
     l.curlextents = l.nmalloc - Min(l.nmalloc, l.ndalloc);
     n.large_nmalloc += l.nmalloc;
     n.large_ndalloc += l.ndalloc;
   }
   n.large_nrequests = n.large_nmalloc;
+  n.large_allocated = counts.bytes.Relaxed();
 }
 
 // What belongs to the one heap of all automatic arenas.
 void AddShared(ArenaNumbers& n, const Totals& t, uint64_t slabs_of_others) {
   const ExtentStats& e = t.extents;
   const uint64_t slabs = slabs_of_others + n.pactive;
-  CollectLextents(n);
-  n.large_allocated = g_large_bytes.Relaxed();
+  CollectLarge(n, g_large_counts);
   n.pactive += e.mapped_blocks + (e.used > slabs ? e.used - slabs : 0);
   n.pdirty = e.dirty;
   n.pmuzzy = e.muzzy;
@@ -132,9 +132,7 @@ void CollectAutomatic(ArenaNumbers& n, Arena* arena, const Totals* shared) {
 void CollectManual(ArenaNumbers& n, ManualArena* arena) {
   const ManualStats s = StatsOf(arena);
   for (unsigned cls = 1; cls <= kNumClasses; ++cls) AddBin(n, BinStatsOf(arena, cls), cls);
-  n.large_allocated = s.large_allocated;
-  n.large_nmalloc = n.large_nrequests = s.nmalloc_large;
-  n.large_ndalloc = s.ndalloc_large;
+  CollectLarge(n, LargeCountsOf(arena));
   n.pactive = s.active;
   n.pdirty = s.dirty;
   n.dirty_npurge = s.npurge;
@@ -247,6 +245,10 @@ void NoteDestroyed(unsigned arena) {
   for (BinNumbers& b : n.bins) {
     b.curregs = b.curslabs = b.nonfull_slabs = 0;
     b.ndalloc = b.nmalloc;
+  }
+  for (LextentNumbers& l : n.lextents) {
+    l.curlextents = 0;
+    l.ndalloc = l.nmalloc;
   }
   n.small_ndalloc = n.small_nmalloc;
   n.large_ndalloc = n.large_nmalloc;

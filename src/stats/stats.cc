@@ -67,7 +67,7 @@ Totals CollectTotals() {
     }
   }
   CollectShared(t);
-  t.large_allocated = g_large_bytes.Relaxed();
+  t.large_allocated = g_large_counts.bytes.Relaxed();
   for (unsigned i = 0; i < ArenaCount(); ++i) {
     if (ManualArena* arena = ArenaOf(i).manual; arena != nullptr) AddManual(t, StatsOf(arena));
   }

@@ -82,9 +82,9 @@ TEST_F(Explicit, LargeBlocksGoStraightHome) {
   void* shared = Malloc(100000);
   FreeCached(id_, shared);
   void* manual = AllocateIn(arena_, 100000, 1, false);
-  EXPECT_EQ(StatsOf(arena_.manual).nmalloc_large, 1u);
+  EXPECT_EQ(LargeCountsOf(arena_.manual).of[LextentOf(102400)].nmalloc.Relaxed(), 1u);
   FreeCached(id_, manual);
-  EXPECT_EQ(StatsOf(arena_.manual).ndalloc_large, 1u);
+  EXPECT_EQ(LargeCountsOf(arena_.manual).of[LextentOf(102400)].ndalloc.Relaxed(), 1u);
 }
 
 TEST_F(Explicit, DestroyedArenasLeaveIt) {

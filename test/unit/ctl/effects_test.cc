@@ -304,6 +304,7 @@ TEST(Arenas, LiveFromCreateToDestroy) {
   EXPECT_EQ(Read<size_t>(stats + ".large.allocated"), size_t{1} << 20);
   EXPECT_GE(Read<size_t>(stats + ".mapped"), (size_t{1} << 20) + 112000);
   EXPECT_EQ(Read<uint64_t>(stats + ".large.nmalloc"), 1u);
+  EXPECT_EQ(Read<size_t>(stats + ".lextents.19.curlextents"), 1u);  // 1 MiB
   EXPECT_EQ(CollectTotals().allocated(), Read<size_t>("stats.allocated"));
   unsigned found = 0;
   size_t length = sizeof found;
@@ -312,6 +313,9 @@ TEST(Arenas, LiveFromCreateToDestroy) {
   EXPECT_EQ(Do(arena + ".reset"), 0);
   Epoch();
   EXPECT_EQ(Read<size_t>(stats + ".small.allocated"), 0u);
+  EXPECT_EQ(Read<size_t>(stats + ".lextents.19.curlextents"), 0u);
+  EXPECT_EQ(Read<uint64_t>(stats + ".lextents.19.ndalloc"), 1u);
+  AllocateManual(manual, size_t{1} << 20, 1, false);
   EXPECT_EQ(Do(arena + ".purge"), 0);
   EXPECT_EQ(Do(arena + ".decay"), 0);
   EXPECT_EQ(Do(arena + ".destroy"), 0);
@@ -320,6 +324,8 @@ TEST(Arenas, LiveFromCreateToDestroy) {
   Epoch();
   EXPECT_GE(Read<uint64_t>("stats.arenas.4097.large.nmalloc"), 1u);
   EXPECT_EQ(Read<size_t>("stats.arenas.4097.large.allocated"), 0u);
+  EXPECT_GE(Read<uint64_t>("stats.arenas.4097.lextents.19.ndalloc"), 2u);
+  EXPECT_EQ(Read<size_t>("stats.arenas.4097.lextents.19.curlextents"), 0u);
 }
 
 TEST(Arenas, HaveHooksDecayTimesAndANameOfTheirOwn) {

@@ -53,6 +53,19 @@ TEST_F(Extents, FreshRunsReadAsZeroAndReusedOnesDoNot) {
   EXPECT_FALSE(zeroed);
 }
 
+TEST_F(Extents, ASlabOnItsWayOutIsNotFoundByItsBlocks) {
+  bool zeroed = false;
+  Extent* slab = heap_.Allocate(3, kGranule, Extent::Kind::kSlab, &zeroed);
+  heap_.SetOwners(slab);
+  char* const base = slab->base;
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(heap_.Find(base + i * kGranule + 100), slab);
+  heap_.ClearOwners(slab);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(heap_.Find(base + i * kGranule + 100), nullptr);
+  EXPECT_NE(Get(3)->base, base) << "it is not free before it is freed";
+  heap_.Free(slab);
+  EXPECT_EQ(Get(3)->base, base);
+}
+
 TEST_F(Extents, PurgedRunsReadAsZeroAgain) {
   Extent* a = Get(8);
   memset(a->base, 0xff, 8 * kGranule);
