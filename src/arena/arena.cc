@@ -294,6 +294,7 @@ unsigned Arena::TakeOldest(unsigned cls, void** out, unsigned n) {
   Bin& bin = bins_[cls];
   BinGuard guard(locks_[cls]);
   n = Min(n, bin.depot_count);
+  if (n == 0) return 0;  // others were here meanwhile, and perhaps the array is gone
   memcpy(out, bin.depot, n * sizeof(void*));
   memmove(bin.depot, bin.depot + n, (bin.depot_count - n) * sizeof(void*));
   bin.counters.ndalloc -= n;
