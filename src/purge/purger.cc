@@ -82,12 +82,12 @@ void HelperMain() {
   g_helpers.AddRelaxed(-1);
 }
 
-// Until a tick has something for it, or nobody needs it any more.
-void Rest() {
+// Until a tick has something for it, or nobody needs it any more. `dirty`: what there was when it last looked for something to do.
+void Rest(size_t dirty) {
   constexpr uint64_t kNoDeadlineMs = uint64_t{1} << 40;
   g_state.ExchangeOrdered(kResting);
-  // Whoever ends the need for it after this look wakes it.
-  if (!Needed()) Rouse();
+  // Whoever ends the need for it after this look wakes it, and the tick of whoever frees; ticks before it left all to a thread that ran.
+  if (!Needed() || (!HeapIsSmall() && g_extents.Stats().dirty != dirty)) Rouse();
   while (g_state.Ordered() == kResting) os::SleepOn(g_state, kResting, kNoDeadlineMs);
 }
 
@@ -96,16 +96,18 @@ void Work() {
   unsigned quiet = 0;
   unsigned idle = HeapIsSmall() ? kIdleSteps : 0;
   bool fruitless = true;
+  size_t dirty = 0;
   for (;;) {
     const uint32_t wakes = g_wakes.Ordered();
     if (BackgroundThreadWanted() == BackgroundThread::kFalse || g_over.Ordered() || (idle != 0 && !Needed())) break;
     if (idle >= kIdleSteps) {
-      Rest();
+      Rest(dirty);
       quiet = 0;
       idle = 1;
       continue;
     }
     g_steps.AddRelaxed(1);
+    dirty = g_extents.Stats().dirty;
     PurgeWork work;
     PurgeStep(SIZE_MAX / 2, work);
     if (work.looked) quiet = work.changed ? 0 : quiet + 1;
