@@ -206,7 +206,7 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
     i += put.count;
     bin.counters.ndalloc += put.count;
     bin.free_slots += put.count;
-    // Nothing went in: the slab may have been emptied by this very batch and be on its way out.
+    // Where nothing went in there is nothing to settle.
     if (XALLOC_LIKELY(put.count != 0) && XALLOC_UNLIKELY(Settle(bin, slab, shape))) {
       heap.ClearOwners(slab);
       empty[empties++] = slab;
