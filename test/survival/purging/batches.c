@@ -49,8 +49,8 @@ static void *Kernel(void *arg) {
     if (read(file, name, sizeof name - 1) < 0 || strcmp(name, "xalloc_purger\n") != 0) of_others = 1;
     close(file);
     struct seccomp_notif_resp answer = {.id = asked.id};
+    ++calls; /* before it is played: the program sees what goes back at once */
     answer.val = Play(&asked.data, &answer.error);
-    ++calls;
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
   }
   return arg;
