@@ -3,8 +3,8 @@
 // After monitors that read an allocator's numbers every second; figures, not a time. Under an allocator without xmallctl: nothing.
 //
 // So many threads have caches and sleep; one more takes epochs. Then two threads allocate and free, each pair under a clock, first
-// beside 10,000 epochs one after the other, then beside one each millisecond and beside none, twice.
-// Arguments: threads (100), epochs (10000).
+// beside 10,000 epochs one after the other, then beside one each `every` milliseconds and beside none, twice.
+// Arguments: threads (100), epochs (10000), every (1).
 #include <dlfcn.h>
 
 #include <atomic>
@@ -72,6 +72,7 @@ int main(int argc, char** argv) {
   bench::Arguments arguments(argc, argv);
   const auto threads = static_cast<size_t>(arguments.Get("threads", 100));
   const auto epochs = static_cast<size_t>(arguments.Scaled(arguments.Get("epochs", 10000)));
+  const auto every_us = static_cast<useconds_t>(arguments.Get("every", 1) * 1000);
   arguments.Done();
   const auto ctl = reinterpret_cast<Ctl>(dlsym(RTLD_DEFAULT, "xmallctl"));
   const auto by_mib = reinterpret_cast<ByMib>(dlsym(RTLD_DEFAULT, "xmallctlbymib"));
@@ -104,10 +105,10 @@ int main(int argc, char** argv) {
   // A pair is some 30 ns, an epoch some us: epochs without a pause between them leave nobody a cache line for long.
   Beside("back_to_back", take);
   for (const bool taken : {true, false, true, false}) {
-    Beside(taken ? "each_ms" : "none", [&] {
+    Beside(taken ? "spaced" : "none", [&] {
       for (size_t i = 0; i < epochs / 2; ++i) {
         if (taken) ctl("epoch", nullptr, nullptr, &one, sizeof one);
-        usleep(1000);
+        usleep(every_us);
       }
     });
   }

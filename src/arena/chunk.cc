@@ -50,7 +50,7 @@ Run NextRun(const uint64_t* a, const uint64_t* b, unsigned bits, unsigned from) 
   return {begin, NextBit(a, b, bits, begin, ~uint64_t{0}) - begin};
 }
 
-size_t MapBytes(size_t granules) { return 4 * WordsFor(granules) * sizeof(uint64_t) + granules * sizeof(Extent*); }
+size_t MapBytes(size_t granules) { return 5 * WordsFor(granules) * sizeof(uint64_t) + granules * sizeof(Extent*); }
 
 }  // namespace
 
@@ -61,11 +61,12 @@ bool MakeChunkMaps(MetaAllocator& meta, Chunk* chunk, size_t bytes) {
   if (memory == nullptr) return false;
   chunk->free = memory;
   chunk->dirty = memory + words;
-  chunk->zero = memory + 2 * words;
-  chunk->busy = memory + 3 * words;
-  chunk->owner = reinterpret_cast<Extent**>(memory + 4 * words);
+  chunk->muzzy = memory + 2 * words;
+  chunk->zero = memory + 3 * words;
+  chunk->busy = memory + 4 * words;
+  chunk->owner = reinterpret_cast<Extent**>(memory + 5 * words);
   chunk->granules = chunk->longest = chunk->free_count = static_cast<uint32_t>(granules);
-  chunk->dirty_count = chunk->busy_count = 0;
+  chunk->dirty_count = chunk->muzzy_count = chunk->busy_count = 0;
   chunk->full = chunk->kept = chunk->zeroes = false;
   Set(chunk->free, {0, chunk->granules});
   return true;
@@ -95,9 +96,11 @@ Run FindFreeRun(Chunk* chunk, unsigned granules, size_t alignment) {
 bool TakeRun(Chunk* chunk, Run run) {
   const bool zero = CountIn(chunk->zero, run) == run.length;
   chunk->dirty_count -= CountIn(chunk->dirty, run);
+  chunk->muzzy_count -= CountIn(chunk->muzzy, run);
   chunk->free_count -= run.length;
   Clear(chunk->free, run);
   Clear(chunk->dirty, run);
+  Clear(chunk->muzzy, run);
   Clear(chunk->zero, run);
   return zero;
 }
@@ -117,6 +120,7 @@ bool IsFree(const Chunk* chunk, size_t begin, size_t length) {
 }
 
 Run NextDirtyRun(const Chunk* chunk, unsigned from) { return NextRun(chunk->free, chunk->dirty, chunk->granules, from); }
+Run NextMuzzyRun(const Chunk* chunk, unsigned from) { return NextRun(chunk->free, chunk->muzzy, chunk->granules, from); }
 
 void BeginPurge(Chunk* chunk, Run run) {
   Clear(chunk->free, run);
@@ -125,22 +129,28 @@ void BeginPurge(Chunk* chunk, Run run) {
   chunk->busy_count += run.length;
 }
 
-void EndPurge(Chunk* chunk, Run run, bool clean, bool by_force) {
+void EndPurge(Chunk* chunk, Run run, Purged purged) {
   Clear(chunk->busy, run);
   Set(chunk->free, run);
   chunk->free_count += run.length;
   chunk->busy_count -= run.length;
   chunk->longest = chunk->granules;
-  if (!clean) return;
+  if (purged == Purged::kRefused) return;
+  chunk->dirty_count -= CountIn(chunk->dirty, run);
+  chunk->muzzy_count -= CountIn(chunk->muzzy, run);
   Clear(chunk->dirty, run);
-  chunk->dirty_count -= run.length;
-  if (by_force && chunk->zeroes) Set(chunk->zero, run);
+  Clear(chunk->muzzy, run);
+  if (purged == Purged::kOffered) {
+    Set(chunk->muzzy, run);
+    chunk->muzzy_count += run.length;
+  }
+  if (purged == Purged::kByForce && chunk->zeroes) Set(chunk->zero, run);
 }
 
 void ForgetPurge(Chunk* chunk) {
   for (Run run = NextRun(chunk->busy, nullptr, chunk->granules, 0); run.length != 0;
        run = NextRun(chunk->busy, nullptr, chunk->granules, run.begin)) {
-    EndPurge(chunk, run, false, false);
+    EndPurge(chunk, run, Purged::kRefused);
   }
 }
 
@@ -158,16 +168,18 @@ void FreeAllRuns(Chunk* chunk) {
 }
 
 void ValidateChunk(const Chunk* chunk) {
-  unsigned free = 0, dirty = 0, busy = 0;
+  unsigned free = 0, dirty = 0, muzzy = 0, busy = 0;
   for (unsigned w = 0; w < WordsFor(chunk->granules); ++w) {
     free += PopCount(chunk->free[w]);
     dirty += PopCount(chunk->dirty[w]);
+    muzzy += PopCount(chunk->muzzy[w]);
     busy += PopCount(chunk->busy[w]);
     if ((chunk->free[w] & chunk->busy[w]) != 0) Panic("broken invariant: chunk I1");
-    if ((chunk->dirty[w] & ~(chunk->free[w] | chunk->busy[w])) != 0) Panic("broken invariant: chunk I2");
-    if ((chunk->zero[w] & (chunk->dirty[w] | ~chunk->free[w])) != 0) Panic("broken invariant: chunk I3");
+    if (((chunk->dirty[w] | chunk->muzzy[w]) & ~(chunk->free[w] | chunk->busy[w])) != 0) Panic("broken invariant: chunk I2");
+    if ((chunk->dirty[w] & chunk->muzzy[w]) != 0) Panic("broken invariant: chunk I2");
+    if ((chunk->zero[w] & (chunk->dirty[w] | chunk->muzzy[w] | ~chunk->free[w])) != 0) Panic("broken invariant: chunk I3");
   }
-  if (free != chunk->free_count || dirty != chunk->dirty_count || busy != chunk->busy_count) Panic("broken invariant: chunk I5");
+  if (free != chunk->free_count || dirty != chunk->dirty_count || muzzy != chunk->muzzy_count || busy != chunk->busy_count) Panic("broken invariant: chunk I5");
   for (Run run = NextRun(chunk->free, nullptr, chunk->granules, 0); run.length != 0;
        run = NextRun(chunk->free, nullptr, chunk->granules, run.begin + run.length)) {
     if (run.length > chunk->longest) Panic("broken invariant: chunk I4");

@@ -5,8 +5,8 @@
 //
 //   Owns     the bits; never the memory
 //   Used by  ManualArena, under its lock
-// Invariants: I1 a granule is in exactly one of {free, being purged, an extent's}. I2 dirty is a subset of free and of what is being purged.
-// I3 zero is a subset of free without dirty. I4 no free run is longer than `longest`. I5 the counts count those bits.
+// Invariants: I1 a granule is in exactly one of {free, being purged, an extent's}. I2 dirty and muzzy are
+// disjoint, and subsets of free and of what is being purged. I3 zero is a subset of free without dirty and muzzy. I4 no free run is longer than `longest`. I5 the counts count those bits.
 #pragma once
 
 #include "base/bitmap.h"
@@ -24,12 +24,13 @@ struct Chunk {
   Atomic<ManualArena*> arena;  // set (release) when all else is; null: gone. Read (acquire) before its lock is taken, and again after
   uint32_t granules;
   uint32_t longest;
-  uint32_t free_count, dirty_count, busy_count;
+  uint32_t free_count, dirty_count, muzzy_count, busy_count;
   bool full;    // in the arena's list of those
   bool kept;    // the hook would not take it back
   bool zeroes;  // what was purged by force reads as zero: the memory is our own
   uint64_t* free;
   uint64_t* dirty;
+  uint64_t* muzzy;  // offered to the kernel, which takes it when it needs some
   uint64_t* zero;
   uint64_t* busy;  // being purged, without the lock
   Extent** owner;  // slabs: at each granule; blocks: at the first
@@ -55,11 +56,18 @@ bool TakeRun(Chunk* chunk, Run run);
 void GiveRun(Chunk* chunk, Run run);
 // `length` granules from `begin` on lie in the chunk and are free.
 bool IsFree(const Chunk* chunk, size_t begin, size_t length);
-// The first run at or after `from` of granules that are free and dirty; length 0: there is none.
+// The first run at or after `from` of granules that are free and dirty, or free and muzzy; length 0: there is none.
 Run NextDirtyRun(const Chunk* chunk, unsigned from);
-// Out of everybody's hands, and back; `clean`: it was given back to the system; `by_force`: and is no more.
+Run NextMuzzyRun(const Chunk* chunk, unsigned from);
+// Out of everybody's hands, and back.
+enum class Purged : uint8_t {
+  kRefused,  // all is as it was
+  kOffered,  // muzzy from here on
+  kLazily,   // clean; may still have its contents
+  kByForce,  // clean
+};
 void BeginPurge(Chunk* chunk, Run run);
-void EndPurge(Chunk* chunk, Run run, bool clean, bool by_force);
+void EndPurge(Chunk* chunk, Run run, Purged purged);
 // What is being purged is dirty again: whoever was at it is gone.
 void ForgetPurge(Chunk* chunk);
 // All extents vanish: what was theirs is free and dirty, no granule has an owner. The caller has the extents.

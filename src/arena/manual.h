@@ -10,7 +10,7 @@
 // Hooks: a chunk is 2 MiB, or what a block needs; where `alloc` refuses, half of that, down to what is needed. It goes back with `dalloc`
 // exactly as it came, when all of it is free and the arena is purged, or destroyed. No `dalloc`, or it refuses: the chunk stays, and goes to
 // `destroy` in the end. `commit` is called if `alloc` says that the memory is not. `purge_forced`, else `purge_lazy`, for runs that are free and
-// dirty. Thread safety: all functions, any thread that holds no lock. Who destroys or resets an arena sees to it that nobody uses its blocks.
+// dirty; with a muzzy decay time first `purge_lazy`, and `purge_forced` when that time is over. Thread safety: all functions, any thread that holds no lock. Who destroys or resets an arena sees to it that nobody uses its blocks.
 #pragma once
 
 #include "arena/address_map.h"
@@ -47,6 +47,8 @@ int64_t DirtyDecayMsOf(ManualArena* arena);
 void SetDirtyDecayMs(ManualArena* arena, int64_t ms);
 int64_t MuzzyDecayMsOf(ManualArena* arena);
 void SetMuzzyDecayMs(ManualArena* arena, int64_t ms);
+// The calling thread is bound to it from now on (+1), or no more (-1).
+void CountBound(ManualArena* arena, int change);
 void NameOf(ManualArena* arena, char (&out)[32]);
 void SetName(ManualArena* arena, const char* name);
 
@@ -54,7 +56,8 @@ void SetName(ManualArena* arena, const char* name);
 
 // All that is free. Returns bytes given back.
 size_t PurgeArena(ManualArena* arena);
-// The same if its dirty memory has not changed for its decay time, as seen by the calls of this function.
+// If the arena has not changed for its decay time, as seen by the calls of this function: its dirty memory; and what was offered to the kernel
+// a muzzy decay time ago.
 size_t DecayArena(ManualArena* arena, uint64_t now_ms);
 // `any`: those with hooks of the program's too. A thread of the program may have come to allocate in such a hook, with a lock of the program's in
 // hand; so arenas with such hooks decay when they are used, and in a thread of our own.
@@ -90,10 +93,14 @@ bool ManualResize(void* p, size_t size);
 
 // ---- looking ----------------------------------------------------------------------------------------------------------------
 
+struct PurgeCounts {
+  uint64_t rounds, calls, bytes;  // calls of hooks
+};
 struct ManualStats {
-  size_t mapped, active, dirty, small_allocated, large_allocated;  // bytes now
+  size_t mapped, active, dirty, muzzy, small_allocated, large_allocated;  // bytes now
+  uint32_t threads;                                                       // bound to it
   uint64_t nmalloc_small, ndalloc_small;
-  uint64_t npurge, nmadvise, purged;  // purged: bytes
+  PurgeCounts of_dirty, of_muzzy;  // what left the stage
 };
 ManualStats StatsOf(ManualArena* arena);
 BinStats BinStatsOf(ManualArena* arena, unsigned cls);

@@ -37,8 +37,9 @@ class ManualArena {
 
   unsigned Refill(unsigned cls, void** out, unsigned n);
   Extent* AllocateLarge(size_t usable, size_t alignment, bool* zeroed);
-  // `lazily`: purge_lazy is asked first.
-  size_t Purge(bool lazily = false);
+  // Dirty and muzzy memory is given back; dirty memory is offered to the kernel; what was offered is given back.
+  enum class Stage : uint8_t { kPurge, kOffer, kPurgeOffered };
+  size_t Purge(Stage stage = Stage::kPurge);
   size_t Decay(uint64_t now_ms);
   // After an operation on the arena, without the lock.
   void Tick();
@@ -61,6 +62,7 @@ class ManualArena {
   char name[32];                       // under the lock
   Atomic<int64_t> dirty_ms, muzzy_ms;  // relaxed
   Atomic<uint32_t> births;             // relaxed: times that it was created
+  Atomic<uint32_t> threads;            // relaxed: those that are bound to it
   LargeCounts large_counts;            // written under the lock
 
  private:
@@ -74,7 +76,7 @@ class ManualArena {
   struct Visit {
     extent_hooks_t* hooks;
     uint32_t grown;
-    bool lazily = false;
+    Stage stage = Stage::kPurge;
   };
 
   // Under the lock.
@@ -109,7 +111,8 @@ class ManualArena {
   bool TakesBack(extent_hooks_t* to, Chunk* chunk);
   size_t GiveBackIdleChunks(const Visit& visit);
   size_t PurgeRuns(const Visit& visit);
-  size_t PurgeDirtyOf(Chunk* chunk, const Visit& visit);
+  size_t PurgeRunsOf(Chunk* chunk, const Visit& visit, Run (*next)(const Chunk*, unsigned), PurgeCounts& counts);
+  bool IsDue(uint64_t now_ms, int64_t ms, uint64_t& since, uint32_t Chunk::*count);
 
   os::Lock lock_;
   unsigned index_;                                         // never changes once it is given
@@ -122,7 +125,8 @@ class ManualArena {
   uint64_t changes_;                 // of who has which granule
   Atomic<uint32_t> events_;          // since its creation; written under the lock, read without: relaxed
   uint64_t seen_changes_, seen_ms_;  // by Decay
-  uint64_t npurge_, nmadvise_, purged_;
+  uint64_t offered_ms_;              // when it last offered memory, or gave back what it had offered
+  PurgeCounts of_dirty_, of_muzzy_;
   Bin bins_[kNumBins];
 };
 

@@ -212,12 +212,11 @@ Run WholePages(const Chunk* chunk, Run run) {
   return {static_cast<unsigned>((from - base) >> kLgGranule), static_cast<unsigned>((to - from) >> kLgGranule)};
 }
 
-enum class Purged { kRefused, kLazily, kByForce };
-Purged PurgeRun(extent_hooks_t* hooks, const Chunk* chunk, Run run, unsigned arena, bool lazily) {
+Purged PurgeRun(extent_hooks_t* hooks, const Chunk* chunk, Run run, unsigned arena, bool offer) {
   const HookScope scope;
   const size_t offset = size_t{run.begin} << kLgGranule, length = size_t{run.length} << kLgGranule;
-  if (lazily && hooks->purge_lazy != nullptr && !Refused(hooks->purge_lazy(hooks, chunk->base, chunk->bytes, offset, length, arena)))
-    return Purged::kLazily;
+  if (offer && hooks->purge_lazy != nullptr && !Refused(hooks->purge_lazy(hooks, chunk->base, chunk->bytes, offset, length, arena)))
+    return Purged::kOffered;
   if (hooks->purge_forced != nullptr && !Refused(hooks->purge_forced(hooks, chunk->base, chunk->bytes, offset, length, arena)))
     return Purged::kByForce;
   if (hooks->purge_lazy != nullptr && !Refused(hooks->purge_lazy(hooks, chunk->base, chunk->bytes, offset, length, arena))) return Purged::kLazily;
@@ -228,19 +227,20 @@ Purged PurgeRun(extent_hooks_t* hooks, const Chunk* chunk, Run run, unsigned are
 
 // Called with the lock, and returns with it; in between it is given up. The chunk stays where it is in its list while it has runs that are
 // being purged.
-size_t ManualArena::PurgeDirtyOf(Chunk* chunk, const Visit& visit) {
+size_t ManualArena::PurgeRunsOf(Chunk* chunk, const Visit& visit, Run (*next)(const Chunk*, unsigned), PurgeCounts& counts) {
   size_t bytes = 0;
-  for (Run dirty = NextDirtyRun(chunk, 0); dirty.length != 0; dirty = NextDirtyRun(chunk, dirty.begin + dirty.length)) {
-    const Run run = WholePages(chunk, dirty);
+  for (Run wanted = next(chunk, 0); wanted.length != 0; wanted = next(chunk, wanted.begin + wanted.length)) {
+    const Run run = WholePages(chunk, wanted);
     if (run.length == 0) continue;
     BeginPurge(chunk, run);
     lock_.Release(os::Rank::kBin);
-    const Purged purged = PurgeRun(visit.hooks, chunk, run, index_, visit.lazily);
+    const Purged purged = PurgeRun(visit.hooks, chunk, run, index_, visit.stage == Stage::kOffer);
     lock_.Acquire(os::Rank::kBin);
-    EndPurge(chunk, run, purged != Purged::kRefused, purged == Purged::kByForce);
-    nmadvise_++;
+    EndPurge(chunk, run, purged);
+    counts.calls++;
     if (purged != Purged::kRefused) bytes += size_t{run.length} << kLgGranule;
   }
+  counts.bytes += bytes;
   return bytes;
 }
 
@@ -250,49 +250,62 @@ size_t ManualArena::PurgeRuns(const Visit& visit) {
   ArenaGuard guard(lock_);
   // A chunk that another purger is at cannot be taken from the list before it is done; any other can be, while the lock is given up, but
   // not this one either.
-  for (Chunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunk->next) bytes += PurgeDirtyOf(chunk, visit);
+  for (Chunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunk->next) {
+    // What was offered first: what is offered now stays so for a while.
+    if (visit.stage != Stage::kOffer) bytes += PurgeRunsOf(chunk, visit, NextMuzzyRun, of_muzzy_);
+    if (visit.stage != Stage::kPurgeOffered) bytes += PurgeRunsOf(chunk, visit, NextDirtyRun, of_dirty_);
+  }
   return bytes;
 }
 
-size_t ManualArena::Purge(bool lazily) {
+size_t ManualArena::Purge(Stage stage) {
   Extent* dead = nullptr;
   lock_.Acquire(os::Rank::kBin);
   const bool alive = alive_;
+  const uint64_t dirty = of_dirty_.bytes, muzzy = of_muzzy_.bytes;
   Visit visit = {};
   if (alive) {
     RemoveEmptySlabs(&dead);
     visit = BeginVisit(purging_);
-    visit.lazily = lazily;
+    visit.stage = stage;
   }
   lock_.Release(os::Rank::kBin);
   FreeExtents(dead);
   if (!alive) return 0;
-  size_t bytes = GiveBackIdleChunks(visit);
-  bytes += PurgeRuns(visit);
+  const size_t whole = GiveBackIdleChunks(visit);
+  const size_t bytes = PurgeRuns(visit);
   lock_.Acquire(os::Rank::kBin);
-  if (bytes != 0) npurge_++;
-  purged_ += bytes;
+  of_dirty_.bytes += whole;
+  of_dirty_.rounds += of_dirty_.bytes != dirty ? 1 : 0;
+  of_muzzy_.rounds += of_muzzy_.bytes != muzzy ? 1 : 0;
   lock_.Release(os::Rank::kBin);
   EndVisit(purging_);
-  return bytes;
+  return whole + bytes;
+}
+
+// Under the lock. What is refused is asked again a decay time later.
+bool ManualArena::IsDue(uint64_t now_ms, int64_t ms, uint64_t& since, uint32_t Chunk::*count) {
+  if (!alive_ || ms < 0 || now_ms - since < static_cast<uint64_t>(ms)) return false;
+  bool due = false;
+  ForEachChunk([&](const Chunk* chunk) { due = due || chunk->*count != 0; });
+  if (due) since = now_ms;
+  return due;
 }
 
 size_t ManualArena::Decay(uint64_t now_ms) {
-  const int64_t ms = dirty_ms.Relaxed();
-  if (ms < 0) return 0;
-  bool due = false;
+  const int64_t muzzy = muzzy_ms.Relaxed();
   lock_.Acquire(os::Rank::kBin);
   if (changes_ != seen_changes_) {
     seen_changes_ = changes_;
     seen_ms_ = now_ms;
   }
-  if (alive_ && now_ms - seen_ms_ >= static_cast<uint64_t>(ms)) {
-    ForEachChunk([&](const Chunk* chunk) { due = due || chunk->dirty_count != 0; });
-    // What is refused is asked again a decay time later.
-    if (due) seen_ms_ = now_ms;
-  }
+  const bool dirty_due = IsDue(now_ms, dirty_ms.Relaxed(), seen_ms_, &Chunk::dirty_count);
+  const bool muzzy_due = alive_ && hooks->purge_forced != nullptr && IsDue(now_ms, muzzy, offered_ms_, &Chunk::muzzy_count);
+  if (dirty_due && muzzy != 0) offered_ms_ = now_ms;
   lock_.Release(os::Rank::kBin);
-  return due ? Purge(muzzy_ms.Relaxed() != 0) : 0;
+  size_t bytes = muzzy_due ? Purge(Stage::kPurgeOffered) : 0;
+  if (dirty_due) bytes += Purge(muzzy != 0 ? Stage::kOffer : Stage::kPurge);
+  return bytes;
 }
 
 bool ManualArena::HasDefaultHooks() {

@@ -61,7 +61,8 @@ void ManualArena::Begin(extent_hooks_t* first_hooks) {
   memcpy(name, line.data(), line.size());
   for (Bin& bin : bins_) bin.counters = {};
   for (auto& count : large_counts.of) count.nmalloc.SetRelaxed(0), count.ndalloc.SetRelaxed(0);
-  npurge_ = nmadvise_ = purged_ = 0;
+  of_dirty_ = of_muzzy_ = {};
+  threads.SetRelaxed(0);
   births.AddRelaxed(1);
   alive_ = true;
 }
@@ -140,7 +141,11 @@ void SetDirtyDecayMs(ManualArena* arena, int64_t ms) {
   if (ms == 0) arena->Purge();
 }
 int64_t MuzzyDecayMsOf(ManualArena* arena) { return arena->muzzy_ms.Relaxed(); }
-void SetMuzzyDecayMs(ManualArena* arena, int64_t ms) { arena->muzzy_ms.SetRelaxed(ms); }
+void SetMuzzyDecayMs(ManualArena* arena, int64_t ms) {
+  arena->muzzy_ms.SetRelaxed(ms);
+  if (ms == 0) arena->Purge(ManualArena::Stage::kPurgeOffered);
+}
+void CountBound(ManualArena* arena, int change) { arena->threads.AddRelaxed(static_cast<uint32_t>(change)); }
 
 void NameOf(ManualArena* arena, char (&out)[32]) {
   ArenaGuard guard(arena->lock());
@@ -184,12 +189,13 @@ ManualStats ManualArena::Stats() const {
   ManualStats s = {};
   s.mapped = mapped_;
   s.large_allocated = large_counts.bytes.Relaxed();
-  s.npurge = npurge_;
-  s.nmadvise = nmadvise_;
-  s.purged = purged_;
+  s.of_dirty = of_dirty_;
+  s.of_muzzy = of_muzzy_;
+  s.threads = threads.Relaxed();
   size_t idle = 0;
   const auto add = [&](const Chunk* chunk) {
     s.dirty += size_t{chunk->dirty_count} << kLgGranule;
+    s.muzzy += size_t{chunk->muzzy_count} << kLgGranule;
     idle += size_t{chunk->free_count + chunk->busy_count} << kLgGranule;
   };
   for (const Chunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunk->next) add(chunk);
@@ -253,7 +259,14 @@ void AwaitManualLocks() {
 }
 
 void ForgetManualFlights() {
-  ForEachManual([](ManualArena* arena, void*) { arena->ForgetFlights(); }, nullptr);
+  ForEachManual(
+      [](ManualArena* arena, void*) {
+        arena->ForgetFlights();
+        // Of the threads that were bound, the one that is left may be.
+        const bool ours = t_bound == arena->index() + 1 && t_bound_birth == BirthOf(arena);
+        arena->threads.SetRelaxed(ours ? 1 : 0);
+      },
+      nullptr);
 }
 
 }  // namespace xalloc

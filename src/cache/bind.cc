@@ -6,12 +6,19 @@
 
 namespace xalloc {
 
+void UnbindThread() {
+  if (ManualArena* bound = BoundTo().manual; bound != nullptr) CountBound(bound, -1);
+  t_bound = 0;
+}
+
 bool BindThread(unsigned arena_index) {
   const ArenaRef arena = ArenaOf(arena_index);
   if (!arena.exists()) return false;
   OwnCache();
   if (Reporting() || SteppedAside()) return true;
+  UnbindThread();
   if (arena.manual != nullptr) {
+    CountBound(arena.manual, 1);
     GiveUpOwnCache();
   } else if (t_local.state == ThreadState::kBound) {
     t_local.state = ThreadState::kNew;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "cache/explicit.h"
 #include "cache/hooks.h"
 #include "cache/thread_cache.h"
 #include "cache/thread_stats.h"
@@ -310,6 +311,7 @@ FlushResult RetireOwnCache(ThreadState state) {
 
 void EndThread() {
   bool last = false;
+  UnbindThread();
   if (t_local.counted) {
     t_local.counted = false;
     last = g_counted.AddOrdered(-1) == 1;

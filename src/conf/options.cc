@@ -133,11 +133,12 @@ bool ParseRanges(Span s, CachedRange (&out)[kMostCachedRanges + 1]) {
   return true;
 }
 
-// Two keys set one thing: whichever comes later counts, and confirm_conf shows it.
-void SettleTcacheMax(const Row& row, Options& options) {
+// What counts as something else; and where two keys set one thing, whichever comes later counts. confirm_conf shows it.
+void Settle(const Row& row, Options& options) {
   if (row.number == &Options::lg_tcache_max && options.lg_tcache_max >= 0) options.tcache_max = int64_t{1} << options.lg_tcache_max;
   if (row.number == &Options::tcache_max) options.lg_tcache_max = -1;
   options.tcache_max = Min(options.tcache_max, kMostTcacheMax);
+  options.narenas = Min(options.narenas, kMostNarenas);
 }
 
 bool ParseValue(const Row& row, Span s, Options& options) {
@@ -150,7 +151,7 @@ bool ParseValue(const Row& row, Span s, Options& options) {
   int64_t value = 0;
   if (!ParseNumberOrWord(row, s, value)) return false;
   options.*row.number = value;
-  SettleTcacheMax(row, options);
+  Settle(row, options);
   return true;
 }
 

@@ -42,8 +42,8 @@ struct CachedRange {
   uint64_t most;  // blocks of each class that a thread cache holds
 };
 constexpr unsigned kMostCachedRanges = 8;
-// tcache_max above this counts as this.
-constexpr int64_t kMostTcacheMax = 32768;
+// tcache_max and narenas above these count as these.
+constexpr int64_t kMostTcacheMax = 32768, kMostNarenas = 64;
 
 enum class ZeroRealloc : int64_t { kFree, kAlloc, kAbort };
 enum class Harden : int64_t { kOff, kDefault, kFull };
@@ -65,7 +65,7 @@ enum Junk : int64_t { kJunkAlloc = 1, kJunkFree = 2 };
   X(stats_interval, -1, -1, 1ll << 46, kBytes, "off=-1", "print each time that about so many bytes were handed out to threads; off, 0: never") \
   X(stats_interval_opts, "", 0, 31, kLetters, "Jpgmdablxeh", "the letters for that; none: the summary") \
   X(stats_page, 0, 0, 1, kNone, "false=0|true=1", "counters in a page that other processes read, see docs/stats.md") \
-  X(narenas, 0, 1, 64, kCount, "auto=0|default=0", "upper bound of arenas; auto: as many as threads run at once")                                \
+  X(narenas, 0, 1, 4094, kCount, "auto=0|default=0", "upper bound of arenas, of which there are never more than 64; auto: as many as threads run at once") \
   X(percpu_arena, 1, 0, 1, kNone, "disabled=0|percpu=1|phycpu=1", "arena by the CPU a thread runs on at refill and flush; disabled: by thread") \
   X(tcache, 1, 0, 1, kNone, "false=0|true=1", "thread caches")                                                                         \
   X(tcache_max, 32768, 0, 8388608, kBytes, "", "largest size that thread caches hold; above 32K counts as 32K")                        \

@@ -97,6 +97,7 @@
   X("stats.hugepages.collapse_failures", Q, R, Total(pages.collapse_failures))     \
   X("stats.background_thread.num_threads", Z, R, Total(purger_threads))            \
   X("stats.background_thread.num_runs", Q, R, Total(purger_runs))                  \
+  X("stats.background_thread.run_interval", Q, R, Total(purger_interval_ns))       \
   X("stats.arenas.#.nthreads", U, R, Arena(nthreads))                              \
   X("stats.arenas.#.dss", T, R, Call(Dss))                                         \
   X("stats.arenas.#.dirty_decay_ms", S, R, Call(ArenaDirtyDecay))                  \

@@ -14,15 +14,17 @@ namespace {
 enum State : uint32_t { kNone, kRunning, kResting };
 constinit Atomic<uint32_t> g_state{kNone};  // by who starts it (acquire) and by itself; at rest it sleeps on this word
 constinit Atomic<uint32_t> g_wakes{0};      // between two steps it sleeps on this one: counts who wants it to look again; ordered against g_state
+constinit Atomic<uint32_t> g_left{0};       // 1: a tick left something to it since its last step; ordered against g_state
 constinit Atomic<uint32_t> g_refusals{0};   // in a row; relaxed
 constinit Atomic<bool> g_over{false};       // the program has no thread any more: the process ends with the purger; ordered
 constinit Atomic<uint64_t> g_starts{0}, g_steps{0}, g_helper_starts{0};  // relaxed: counts
+constinit Atomic<uint64_t> g_first_ns{0}, g_last_ns{0};                  // of the first and the last step; relaxed
 
 constexpr int64_t kAsOption = -1;
 constinit Atomic<int64_t> g_wanted{kAsOption}, g_most{kAsOption};  // relaxed
 
 constexpr uint32_t kMostRefusals = 8;  // a sandbox that forbids threads does not change its mind
-// Steps without anything to do before it rests: one decay period and a half.
+// Steps without a tick and anything to do before it rests: one decay period and a half.
 constexpr unsigned kIdleSteps = Decay::kSteps * 3 / 2;
 constexpr uint64_t kShortestStepMs = 10, kOtherwiseMs = 5000 / Decay::kSteps;
 
@@ -82,40 +84,48 @@ void HelperMain() {
   g_helpers.AddRelaxed(-1);
 }
 
-// Until a tick has something for it, or nobody needs it any more. `dirty`: what there was when it last looked for something to do.
-void Rest(size_t dirty) {
+// Until a tick has something for it, or nobody needs it any more.
+void Rest() {
   constexpr uint64_t kNoDeadlineMs = uint64_t{1} << 40;
   g_state.ExchangeOrdered(kResting);
-  // Whoever ends the need for it after this look wakes it, and the tick of whoever frees; ticks before it left all to a thread that ran.
-  if (!Needed() || (!HeapIsSmall() && g_extents.Stats().dirty != dirty)) Rouse();
+  // Whoever ends the need for it after this look wakes it, and so does a tick.
+  if (!Needed() || g_left.Ordered() != 0) Rouse();
   while (g_state.Ordered() == kResting) os::SleepOn(g_state, kResting, kNoDeadlineMs);
+}
+
+void CountStep() {
+  const uint64_t now = os::NowNs();
+  if (g_steps.AddRelaxed(1) == 0) g_first_ns.SetRelaxed(now);
+  g_last_ns.SetRelaxed(now);
 }
 
 // Until nobody needs it; then it first finishes what it is at, while the program has a thread.
 void Work() {
   unsigned quiet = 0;
   unsigned idle = HeapIsSmall() ? kIdleSteps : 0;
-  bool fruitless = true;
-  size_t dirty = 0;
+  bool worked = idle == 0, fruitless = true;
   for (;;) {
     const uint32_t wakes = g_wakes.Ordered();
-    if (BackgroundThreadWanted() == BackgroundThread::kFalse || g_over.Ordered() || (idle != 0 && !Needed())) break;
+    if (BackgroundThreadWanted() == BackgroundThread::kFalse || g_over.Ordered() || (!worked && !Needed())) break;
     if (idle >= kIdleSteps) {
-      Rest(dirty);
+      Rest();
       quiet = 0;
       idle = 1;
+      worked = false;
       continue;
     }
-    g_steps.AddRelaxed(1);
-    dirty = g_extents.Stats().dirty;
+    CountStep();
+    // Before it looks. A tick that still read 1 may have come too late for this look: there are more to come.
+    const bool left = g_left.ExchangeOrdered(0) != 0;
     PurgeWork work;
     PurgeStep(SIZE_MAX / 2, work);
     if (work.looked) quiet = work.changed ? 0 : quiet + 1;
     // Nobody has allocated or freed for a decay period: what lies ready lies there in vain, however young.
     if (work.looked && quiet == kLooks && DirtyDecayMs() >= 0) work.bytes += PurgeUnused(Manner::kAnyRun);
     const bool collapsed = g_extents.CollapseStep();
-    idle = work.bytes != 0 || collapsed ? 0 : idle + 1;
-    if (idle == 0) fruitless = false;
+    worked = work.bytes != 0 || collapsed;
+    idle = worked || left ? 0 : idle + 1;
+    if (worked) fruitless = false;
     os::SleepOn(g_wakes, wakes, StepMs());
   }
   if (BackgroundThreadWanted() != BackgroundThread::kAuto) return;
@@ -197,8 +207,14 @@ void PurgerLosesCompany(bool last) {
 }
 
 bool LeftToPurger(Event event) {
-  if (g_state.Relaxed() == kRunning) return true;
-  if (g_state.Relaxed() == kResting) {
+  uint32_t state = g_state.Relaxed();
+  if (state == kRunning) {
+    // It may be about to rest: one sees the other.
+    if (g_left.Relaxed() == 0) g_left.ExchangeOrdered(1);
+    state = g_state.Ordered();
+  }
+  if (state == kRunning) return true;
+  if (state == kResting) {
     Rouse();
     return true;
   }
@@ -227,12 +243,17 @@ size_t PurgeTogether(size_t bytes, Manner manner) {
 void ForgetPurger() {
   g_state.SetRelaxed(kNone);
   g_over.SetRelaxed(false);
+  g_left.SetRelaxed(0);
   g_debt.SetRelaxed(0);
   g_helpers.SetRelaxed(0);
   g_births.SetRelaxed(0);
   g_fruitless.SetRelaxed(0);
 }
 
-PurgerCounts CountsOfPurger() { return {g_starts.Relaxed(), g_steps.Relaxed(), g_helper_starts.Relaxed(), g_state.Relaxed() != kNone}; }
+PurgerCounts CountsOfPurger() {
+  const uint64_t steps = g_steps.Relaxed(), first = g_first_ns.Relaxed(), last = g_last_ns.Relaxed();
+  const uint64_t interval = steps > 1 && last > first ? (last - first) / (steps - 1) : 0;
+  return {g_starts.Relaxed(), steps, g_helper_starts.Relaxed(), interval, g_state.Relaxed() != kNone};
+}
 
 }  // namespace xalloc

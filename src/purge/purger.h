@@ -37,9 +37,9 @@ void WakePurger();
 size_t PurgeTogether(size_t bytes, Manner manner);
 // In a fork child.
 void ForgetPurger();
-// How often it was started, how many steps it made, how many helpers were started.
+// How often it was started, how many steps it made, how many helpers were started; nanoseconds from a step to the next, on average.
 struct PurgerCounts {
-  uint64_t starts, steps, helpers;
+  uint64_t starts, steps, helpers, interval_ns;
   bool running;
 };
 PurgerCounts CountsOfPurger();

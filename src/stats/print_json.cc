@@ -143,6 +143,7 @@ void WriteTotals(Json& json, const Parts& parts) {
   json.Open("background_thread", '{');
   json.Number("num_threads", t.purger_threads);
   json.Number("num_runs", t.purger_runs);
+  json.Number("run_interval", t.purger_interval_ns);
   json.Close('}');
   if (parts.huge) {
     json.Open("hugepages", '{');

@@ -135,9 +135,14 @@ void CollectManual(ArenaNumbers& n, ManualArena* arena) {
   CollectLarge(n, LargeCountsOf(arena));
   n.pactive = s.active;
   n.pdirty = s.dirty;
-  n.dirty_npurge = s.npurge;
-  n.dirty_nmadvise = s.nmadvise;
-  n.dirty_purged = s.purged / os::PageSize();
+  n.pmuzzy = s.muzzy;
+  n.nthreads = s.threads;
+  n.dirty_npurge = s.of_dirty.rounds;
+  n.dirty_nmadvise = s.of_dirty.calls;
+  n.dirty_purged = s.of_dirty.bytes / os::PageSize();
+  n.muzzy_npurge = s.of_muzzy.rounds;
+  n.muzzy_nmadvise = s.of_muzzy.calls;
+  n.muzzy_purged = s.of_muzzy.bytes / os::PageSize();
   FinishPages(n);
   n.mapped = s.mapped;
 }
@@ -186,6 +191,7 @@ TotalNumbers TotalsFrom(const Totals& t, const ArenaNumbers& sum) {
   n.peak = t.extents.peak;
   n.purger_threads = purger.running ? 1 : 0;
   n.purger_runs = purger.steps;
+  n.purger_interval_ns = purger.interval_ns;
   n.pages = t.extents.pages;
   return n;
 }

@@ -44,7 +44,7 @@ struct TotalNumbers {
   uint64_t zero_reallocs;
   uint64_t arenas, caches, tcache_bytes, depot_bytes, slab_free, dirty, muzzy, huge_pinned;
   uint64_t size_mismatches, peak;
-  uint64_t purger_threads, purger_runs;
+  uint64_t purger_threads, purger_runs, purger_interval_ns;
   PageCounters pages;
 };
 

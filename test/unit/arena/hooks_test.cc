@@ -218,6 +218,66 @@ TEST_F(Hooks, DecayAsksLazyFirstWhereThereIsAMuzzyTime) {
   Free(kept);
 }
 
+TEST_F(Hooks, WhatWasOfferedGoesBackByForceWhenTheMuzzyTimeIsOver) {
+  program_.hooks.purge_forced = Program::Forced;
+  program_.hooks.purge_lazy = Program::Lazy;
+  program_.hooks.dalloc = nullptr;
+  Create();
+  SetDirtyDecayMs(arena_, 1000);
+  SetMuzzyDecayMs(arena_, 3000);
+  void* kept = ManualAllocateLarge(arena_, 65536, 1, false);
+  void* used = memset(ManualAllocateLarge(arena_, 131072, 1, false), 1, 131072);
+  void* gone = memset(ManualAllocateLarge(arena_, 262144, 1, false), 1, 262144);
+  Free(used);
+  Free(gone);
+  EXPECT_EQ(StatsOf(arena_).dirty, 393216u);
+  EXPECT_EQ(DecayArena(arena_, 5000), 0u);
+  EXPECT_EQ(DecayArena(arena_, 6000), 393216u);
+  EXPECT_EQ(program_.forced, 0);
+  ManualStats stats = StatsOf(arena_);
+  EXPECT_EQ(stats.dirty, 0u);
+  EXPECT_EQ(stats.muzzy, 393216u);
+  EXPECT_EQ(stats.of_dirty.bytes, 393216u);
+  EXPECT_EQ(stats.of_muzzy.bytes, 0u);
+  ValidateManual(arena_);
+  // What is taken again is no more muzzy, and nobody says that it is zero.
+  auto* again = static_cast<char*>(ManualAllocateLarge(arena_, 131072, 1, true));
+  for (int i = 0; i < 131072; ++i) ASSERT_EQ(again[i], 0);
+  EXPECT_EQ(StatsOf(arena_).muzzy, 262144u);
+  EXPECT_EQ(DecayArena(arena_, 8999), 0u);
+  EXPECT_EQ(DecayArena(arena_, 9000), 262144u);
+  EXPECT_EQ(program_.forced, 1);
+  stats = StatsOf(arena_);
+  EXPECT_EQ(stats.muzzy, 0u);
+  EXPECT_EQ(stats.of_muzzy.rounds, 1u);
+  EXPECT_EQ(stats.of_muzzy.calls, 1u);
+  EXPECT_EQ(stats.of_muzzy.bytes, 262144u);
+  EXPECT_EQ(DecayArena(arena_, 20000), 0u);
+  // Offered once more; without such a stage it goes at once.
+  Free(again);
+  EXPECT_EQ(DecayArena(arena_, 30000), 0u);
+  EXPECT_EQ(DecayArena(arena_, 31000), 131072u);
+  EXPECT_EQ(StatsOf(arena_).muzzy, 131072u);
+  SetMuzzyDecayMs(arena_, 0);
+  EXPECT_EQ(StatsOf(arena_).muzzy, 0u);
+  EXPECT_EQ(program_.forced, 2);
+  // And a purge takes both.
+  SetMuzzyDecayMs(arena_, -1);
+  Free(ManualAllocateLarge(arena_, 131072, 1, false));
+  DecayArena(arena_, 40000);
+  EXPECT_EQ(DecayArena(arena_, 41000), 131072u);
+  EXPECT_EQ(DecayArena(arena_, 400000), 0u);
+  Free(memset(ManualAllocateLarge(arena_, 49152, 1, false), 1, 49152));
+  stats = StatsOf(arena_);
+  EXPECT_GT(stats.muzzy, 0u);
+  EXPECT_GT(stats.dirty, 0u);
+  EXPECT_EQ(PurgeArena(arena_), 131072u);
+  stats = StatsOf(arena_);
+  EXPECT_EQ(stats.muzzy + stats.dirty, 0u);
+  ValidateManual(arena_);
+  Free(kept);
+}
+
 TEST_F(Hooks, PurgeForcedComesBeforeLazyAndARefusalLeavesItDirty) {
   program_.hooks.dalloc = nullptr;
   program_.hooks.purge_forced = Program::Forced;

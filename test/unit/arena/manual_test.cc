@@ -147,7 +147,7 @@ TEST_F(Manual, PurgingAnEmptyArenaReturnsAllOfIt) {
   const ManualStats stats = StatsOf(arena_);
   EXPECT_EQ(stats.mapped, 0u);
   EXPECT_EQ(stats.dirty, 0u);
-  EXPECT_EQ(stats.npurge, 1u);
+  EXPECT_EQ(stats.of_dirty.rounds, 1u);
   void* again = Small(5);
   ASSERT_NE(again, nullptr);
   EXPECT_EQ(Free(again), Misuse::kNone);

@@ -253,6 +253,35 @@ TEST_F(Explicit, AThreadThatIsBoundFirstThingAndEndsSo) {
   }
 }
 
+TEST_F(Explicit, AnArenaKnowsHowManyThreadsAreBoundToIt) {
+  const auto bound = [this] { return StatsOf(arena_.manual).threads; };
+  EXPECT_EQ(bound(), 0u);
+  std::thread([&] {
+    ASSERT_TRUE(BindThread(index_));
+    EXPECT_EQ(bound(), 1u);
+    ASSERT_TRUE(BindThread(index_));
+    EXPECT_EQ(bound(), 1u);
+    std::thread([&] {
+      ASSERT_TRUE(BindThread(index_));
+      EXPECT_EQ(bound(), 2u);
+      const pid_t child = fork();
+      if (child == 0) {
+        ForgetManualFlights();
+        _exit(static_cast<int>(bound()));
+      }
+      int status = 0;
+      waitpid(child, &status, 0);
+      EXPECT_EQ(WEXITSTATUS(status), 1);
+      EndThread();
+      EXPECT_EQ(bound(), 1u);
+    }).join();
+    EXPECT_EQ(bound(), 1u);
+    ASSERT_TRUE(BindThread(0));
+    EXPECT_EQ(bound(), 0u);
+  }).join();
+  std::thread([&] { ASSERT_TRUE(BindThread(index_)); }).join();
+}
+
 TEST_F(Explicit, AThreadOutlivesItsArena) {
   std::thread([&] {
     ASSERT_TRUE(BindThread(index_));

@@ -28,13 +28,15 @@ TEST(Options, LaterPairsWinAndUnitsWork) {
   EXPECT_EQ(o.dirty_decay_ms, 0);
   EXPECT_EQ(o.zero_realloc, static_cast<int64_t>(ZeroRealloc::kAbort));
   EXPECT_EQ(o.narenas, 3);
+  EXPECT_EQ(ParseOptions("narenas:128", o), 0u);
+  EXPECT_EQ(o.narenas, 64);
 }
 
 TEST(Options, RefusedPairsAreNamedAndSkipped) {
   Options o;
   EXPECT_EQ(Complaint("tcache:maybe", o), "xalloc: option tcache:maybe has a bad value (allowed: false, true), skipped; see docs/errors.md#option\n");
   EXPECT_EQ(Complaint("nonsense:1", o), "xalloc: option nonsense:1 is unknown, skipped; see docs/errors.md#option\n");
-  EXPECT_EQ(Complaint("narenas:65", o), "xalloc: option narenas:65 has a bad value (allowed: auto, default, a number, 1 to 64), skipped; see docs/errors.md#option\n");
+  EXPECT_EQ(Complaint("narenas:4095", o), "xalloc: option narenas:4095 has a bad value (allowed: auto, default, a number, 1 to 4094), skipped; see docs/errors.md#option\n");
   EXPECT_EQ(o.tcache, 1);
   EXPECT_EQ(o.narenas, 0);
 }

@@ -361,6 +361,9 @@ TEST(Arenas, AThreadCanBeBoundToOne) {
     const auto before = Read<unsigned>("thread.arena");
     ASSERT_EQ(Write("thread.arena", index), 0);
     EXPECT_EQ(Read<unsigned>("thread.arena"), index);
+    const std::string threads = "stats.arenas." + std::to_string(index) + ".nthreads";
+    Epoch();
+    EXPECT_EQ(Read<unsigned>(threads), 1u);
     void* p = Malloc(100);
     unsigned found = 0;
     size_t length = sizeof found;
@@ -370,6 +373,8 @@ TEST(Arenas, AThreadCanBeBoundToOne) {
     EXPECT_EQ(Write<unsigned>("thread.arena", 4000), EFAULT);
     ASSERT_EQ(Write("thread.arena", before), 0);
     EXPECT_EQ(Read<unsigned>("thread.arena"), before);
+    Epoch();
+    EXPECT_EQ(Read<unsigned>(threads), 0u);
   }).join();
   EXPECT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
 }

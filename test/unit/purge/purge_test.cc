@@ -144,6 +144,8 @@ TEST_F(Purging, TheThreadComesAndGoesAsItIsWanted) {
   EXPECT_TRUE(CountsOfPurger().running);
   EXPECT_EQ(CountsOfPurger().starts, starts + 1);
   EXPECT_TRUE(Within(5000, [] { return Dirty() <= Crumbs(); })) << "without a tick";
+  EXPECT_GE(CountsOfPurger().steps, 2u);
+  EXPECT_GE(CountsOfPurger().interval_ns, 1'000'000u) << "steps are 20 ms long, unless somebody wakes it";
   UseAndFree(20 * kMiB);
   SetBackgroundThread(BackgroundThread::kFalse);
   EXPECT_TRUE(Within(2000, [] { return !CountsOfPurger().running; }));
