@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests of a cross build: programs run under CMAKE_CROSSCOMPILING_EMULATOR, which add_test puts before them by itself. QEMU_PAGESIZE in the
 # environment gives them another page size, as the option -p does.
-if(NOT CMAKE_CROSSCOMPILING OR XALLOC_LIBC STREQUAL "musl")
+if(NOT CMAKE_CROSSCOMPILING_EMULATOR)
   set(XALLOC_EMULATED)
   set(XALLOC_EMULATED_INSIDE)
   function(not_emulated)
@@ -13,13 +13,15 @@ if(NOT CMAKE_CROSSCOMPILING OR XALLOC_LIBC STREQUAL "musl")
   return()
 endif()
 
-# The target's GoogleTest and Google Benchmark, its libc, and the programs that test/emulated runs.
+# The target's GoogleTest and Google Benchmark, its libc, and the programs that test/emulated runs. (musl: the toolchain has what it needs.)
 set(packages libgtest-dev libbenchmark-dev nlohmann-json3-dev
   bash coreutils grep sed mawk diffutils findutils procps dash busybox sqlite3 python3 libpython3.11-testsuite perl git redis-server redis-tools)
-execute_process(COMMAND bash ${PROJECT_SOURCE_DIR}/cmake/foreign.sh arm64 ${PROJECT_BINARY_DIR}/debian ${packages} COMMAND_ERROR_IS_FATAL ANY)
-# What the packages' scripts would have made.
-file(CREATE_LINK mawk ${XALLOC_FOREIGN_ROOT}/usr/bin/awk SYMBOLIC)
-file(WRITE ${XALLOC_FOREIGN_ROOT}/etc/passwd "root:x:0:0:root:/root:/bin/bash\n")
+if(NOT XALLOC_LIBC STREQUAL "musl")
+  execute_process(COMMAND bash ${PROJECT_SOURCE_DIR}/cmake/foreign.sh arm64 ${PROJECT_BINARY_DIR}/debian ${packages} COMMAND_ERROR_IS_FATAL ANY)
+  # What the packages' scripts would have made.
+  file(CREATE_LINK mawk ${XALLOC_FOREIGN_ROOT}/usr/bin/awk SYMBOLIC)
+  file(WRITE ${XALLOC_FOREIGN_ROOT}/etc/passwd "root:x:0:0:root:/root:/bin/bash\n")
+endif()
 
 # Before the command of a test that is a script, or a program that starts others: the kernel then knows how to run the target's programs.
 set(XALLOC_EMULATED bash ${CMAKE_CURRENT_LIST_DIR}/emulated/enter.sh ${XALLOC_FOREIGN_ROOT})

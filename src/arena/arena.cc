@@ -25,7 +25,7 @@ constexpr size_t kDepotBytes = size_t{1} << 20;
 // harden:off: what is no live block is passed over, and lost if it was one.
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
 
-constexpr unsigned kOnStack = 64;  // objects in hand at once: a tick may come on a signal stack with 2 KiB to spare
+constexpr unsigned kOnStack = 32;  // objects in hand at once: a tick may come on a signal stack with 2 KiB to spare
 constexpr unsigned kReleaseAtOnce = 16;  // empty slabs collected before the lock is given up to release them
 }  // namespace
 

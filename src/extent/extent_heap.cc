@@ -318,9 +318,9 @@ void ExtentHeap::NotePeak() {
 
 size_t ExtentHeap::Resident() const { return ((used_ + dirty_) << kLgGranule) + stats_.mapped_blocks; }
 
-bool ExtentHeap::OverSoftLimit(const ExtentStats& s) const {
+bool ExtentHeap::OverSoftLimit() {
   const size_t limit = soft_limit_.Relaxed();
-  return limit != 0 && s.used + s.dirty + s.muzzy + s.mapped_blocks > limit;
+  return limit != 0 && Sizes().Resident() > limit;
 }
 
 // Granules that must go back before residency grows; so many more are about to get memory unused.
@@ -332,12 +332,19 @@ size_t ExtentHeap::Stranded(size_t ahead) const {
 }
 
 ExtentStats ExtentHeap::Stats() {
+  ExtentStats s;
+  static_cast<ExtentSizes&>(s) = Sizes();
   os::Guard<os::Rank::kExtents> guard(lock_);
-  ExtentStats s = stats_;
-  s.used = used_ << kLgGranule;
-  s.dirty = (dirty_ - muzzy_) << kLgGranule;
-  s.muzzy = muzzy_ << kLgGranule;
+  s.peak = stats_.peak;
+  s.committed = stats_.committed;
+  s.reserved = stats_.reserved;
+  s.pages = stats_.pages;
   return s;
+}
+
+ExtentSizes ExtentHeap::Sizes() {
+  os::Guard<os::Rank::kExtents> guard(lock_);
+  return {used_ << kLgGranule, (dirty_ - muzzy_) << kLgGranule, stats_.mapped_blocks, muzzy_ << kLgGranule, stats_.blocks};
 }
 
 void ExtentHeap::Validate(bool alone) {

@@ -47,13 +47,17 @@ struct PageCounters {
 #undef XALLOC_COUNTER_FIELD
 };
 
-struct ExtentStats {
+// What ticks ask for: they may come on a signal stack with 2 KiB to spare.
+struct ExtentSizes {
   size_t used = 0, dirty = 0, mapped_blocks = 0;  // bytes now; dirty: without muzzy
   size_t muzzy = 0;                               // bytes now: offered to the kernel
-  size_t peak = 0;                                // bytes: the most that used + dirty + mapped_blocks has been
-  size_t committed = 0, reserved = 0;             // bytes of the regions
-  PageCounters pages;
   uint64_t blocks = 0;                            // large and mapped blocks handed out, ever
+  size_t Resident() const { return used + dirty + muzzy + mapped_blocks; }
+};
+struct ExtentStats : ExtentSizes {
+  size_t peak = 0;                     // bytes: the most that used + dirty + mapped_blocks has been
+  size_t committed = 0, reserved = 0;  // bytes of the regions
+  PageCounters pages;
 };
 
 // How much lies idle in a stage, in bytes. `gone`: what has left the stage towards the kernel, ever. `least`: the least of now + gone since
@@ -120,12 +124,13 @@ class ExtentHeap {
   void SetSoftLimit(size_t bytes) { soft_limit_.SetRelaxed(bytes); }
   // The kernel makes huge pages wherever it can, asked or not. Any thread.
   void SetHugeUnasked() { huge_unasked_.SetRelaxed(true); }
-  bool OverSoftLimit(const ExtentStats& stats) const;
+  bool OverSoftLimit();
   // Dirty bytes that stay because a huge page is not broken for them.
   size_t PinnedByHugePages();
   // In a fork child: what other threads were giving back is dirty again.
   void ReturnFlights();
   ExtentStats Stats();
+  ExtentSizes Sizes();
   // Each `least` begins anew with what there is now.
   struct IdleStages {
     Idle dirty, muzzy;
@@ -222,6 +227,7 @@ class ExtentHeap {
   bool WindowHolds(uintptr_t begin, size_t bytes) const;
   size_t GiveBack(size_t bytes, Manner manner, Stage stage);
   size_t PurgePieces(Piece* pieces, unsigned n);
+  unsigned PurgeTogether(Piece* pieces, unsigned n);
   void PurgePiece(Piece& piece);
   void OfferPiece(Piece& piece);
   void NoteAnswer(bool yes);

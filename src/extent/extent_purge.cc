@@ -4,6 +4,7 @@
 
 #include "extent/extent_heap.h"
 #include "os/system.h"
+#include "os/thread.h"
 
 namespace xalloc {
 
@@ -20,7 +21,8 @@ ExtentHeap::Flight* ExtentHeap::TakeFlight() {
 size_t ExtentHeap::GiveBack(size_t bytes, Manner manner, Stage stage) {
   size_t done = 0;
   // What is freed meanwhile is for the next time: a trim beside busy threads would not end.
-  bytes = Min(bytes, Stats().dirty + Stats().muzzy);
+  const ExtentSizes now = Sizes();
+  bytes = Min(bytes, now.dirty + now.muzzy);
   while (done < bytes && purging_.Relaxed() != kRefused) {
     if (stage == Stage::kOffer && no_offer_.Relaxed()) stage = Stage::kPurge;
     lock_.Acquire(os::Rank::kExtents);
@@ -184,20 +186,23 @@ void ExtentHeap::ReturnPieces(const Piece* pieces, unsigned n, Stage stage) {
 
 // Returns the number of system calls. One call for all where the kernel can and is known; what it does not do is asked for piece by piece.
 size_t ExtentHeap::PurgePieces(Piece* pieces, unsigned n) {
-  size_t calls = 0;
-  unsigned i = 0;
-  if (n > 1 && (purging_.Relaxed() == kZeroes || purging_.Relaxed() == kKeeps)) {
-    os::PageRange ranges[kBatch];
-    for (unsigned k = 0; k < n; ++k) {
-      ranges[k] = {pieces[k].hugepage->base + (size_t{pieces[k].run.begin} << kLgGranule), size_t{pieces[k].run.length} << kLgGranule};
-    }
-    const bool zeroes = purging_.Relaxed() == kZeroes;
-    const size_t together = pages_.purge_many(ranges, n);
-    for (; i < together; ++i) pieces[i].done = true, pieces[i].zeroed = zeroes;
-    calls += together != 0 ? 1 : 0;
-  }
+  unsigned i = n > 1 && os::InOwnThread() && (purging_.Relaxed() == kZeroes || purging_.Relaxed() == kKeeps) ? PurgeTogether(pieces, n) : 0;
+  size_t calls = i != 0 ? 1 : 0;
   for (; i < n && purging_.Relaxed() != kRefused; ++i, ++calls) PurgePiece(pieces[i]);
   return calls;
+}
+
+// Returns how many of them are done. In threads of our own alone: a sandbox that the program's threads are in may kill on a call that it
+// does not know, and a tick may have no stack for the frame.
+XALLOC_NOINLINE unsigned ExtentHeap::PurgeTogether(Piece* pieces, unsigned n) {
+  os::PageRange ranges[kBatch];
+  for (unsigned i = 0; i < n; ++i) {
+    ranges[i] = {pieces[i].hugepage->base + (size_t{pieces[i].run.begin} << kLgGranule), size_t{pieces[i].run.length} << kLgGranule};
+  }
+  const bool zeroes = purging_.Relaxed() == kZeroes;
+  const auto done = static_cast<unsigned>(pages_.purge_many(ranges, n));
+  for (unsigned i = 0; i < done; ++i) pieces[i].done = true, pieces[i].zeroed = zeroes;
+  return done;
 }
 
 // The first purges of a process are checked: emulated kernels exist that accept the call and leave the contents. Threads that purge

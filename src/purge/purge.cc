@@ -71,7 +71,7 @@ bool MayDrain() { return kDrains && (os::InOwnThread() ? LiveCaches() > 0 : Live
 // Caches first: what they hold pins slabs, and breaks what could be purged in one piece.
 void LookAtCaches(PurgeWork& work) {
   const IdleLook look = MayDrain() ? DrainIdleCaches(kLooks / 2) : IdleLook{0, true};
-  const uint64_t blocks = g_extents.Stats().blocks;
+  const uint64_t blocks = g_extents.Sizes().blocks;
   work.looked = true;
   work.changed = look.changed || blocks != g_progress.blocks;
   work.bytes += look.moved;
@@ -107,9 +107,9 @@ size_t KeepSoftLimit(uint64_t now) {
     const char* root = os::Environment("XALLOC_DEBUG_ROOT");
     g_extents.SetSoftLimit(os::CgroupMemoryLimit(root != nullptr ? root : "") / 10 * 9);
   }
-  if (!g_extents.OverSoftLimit(g_extents.Stats())) return 0;
+  if (!g_extents.OverSoftLimit()) return 0;
   size_t bytes = g_extents.Purge(SIZE_MAX / 2);
-  if (g_extents.OverSoftLimit(g_extents.Stats()) && now - g_progress.relieved >= kRelieveMs) {
+  if (g_extents.OverSoftLimit() && now - g_progress.relieved >= kRelieveMs) {
     g_progress.relieved = now;
     if (MayDrain()) DrainOtherCaches();
     bytes += PurgeUnused(Manner::kEverything);
@@ -172,14 +172,14 @@ bool PurgeStep(size_t most, PurgeWork& work) {
 }
 
 bool HeapIsSmall() {
-  const ExtentStats stats = g_extents.Stats();
+  const ExtentSizes stats = g_extents.Sizes();
   return stats.used + stats.dirty + stats.muzzy + (AnyManual() ? ManualBytes() : 0) < kSmallHeap;
 }
 
 namespace {
 // dirty_decay_ms:0. False: it is all done.
 bool PurgeAtOnce() {
-  const size_t dirty = Min(g_extents.Stats().dirty, kPerTick);
+  const size_t dirty = Min(g_extents.Sizes().dirty, kPerTick);
   if (dirty == 0) return false;
   if (MuzzyDecayMs() != 0) {
     g_extents.Offer(dirty, Manner::kEverything);
