@@ -5,8 +5,9 @@
 //
 //   Owns     the bits; never the memory
 //   Used by  ManualArena, under its lock
-// Invariants: I1 a granule is in exactly one of {free, being purged, an extent's}. I2 dirty and muzzy are
-// disjoint, and subsets of free and of what is being purged. I3 zero is a subset of free without dirty and muzzy. I4 no free run is longer than `longest`. I5 the counts count those bits.
+// Invariants: I1 a granule is in exactly one of {free, being purged, an extent's}. I2 dirty and muzzy are disjoint, and subsets of free and of
+// what is being purged. I3 zero is a subset of free without dirty and muzzy. I4 no free run is longer than `longest`. I5 the counts count those
+// bits.
 #pragma once
 
 #include "base/bitmap.h"

@@ -10,7 +10,8 @@
 // Hooks: a chunk is 2 MiB, or what a block needs; where `alloc` refuses, half of that, down to what is needed. It goes back with `dalloc`
 // exactly as it came, when all of it is free and the arena is purged, or destroyed. No `dalloc`, or it refuses: the chunk stays, and goes to
 // `destroy` in the end. `commit` is called if `alloc` says that the memory is not. `purge_forced`, else `purge_lazy`, for runs that are free and
-// dirty; with a muzzy decay time first `purge_lazy`, and `purge_forced` when that time is over. Thread safety: all functions, any thread that holds no lock. Who destroys or resets an arena sees to it that nobody uses its blocks.
+// dirty; with a muzzy decay time first `purge_lazy`, and `purge_forced` when that time is over. Thread safety: all functions, any thread that
+// holds no lock. Who destroys or resets an arena sees to it that nobody uses its blocks.
 #pragma once
 
 #include "arena/address_map.h"
@@ -56,8 +57,8 @@ void SetName(ManualArena* arena, const char* name);
 
 // All that is free. Returns bytes given back.
 size_t PurgeArena(ManualArena* arena);
-// If the arena has not changed for its decay time, as seen by the calls of this function: its dirty memory; and what was offered to the kernel
-// a muzzy decay time ago.
+// If the arena has not changed for its decay time, as seen by the calls of this function: its dirty memory; and all that is muzzy, a muzzy decay
+// time after the first of it was offered.
 size_t DecayArena(ManualArena* arena, uint64_t now_ms);
 // `any`: those with hooks of the program's too. A thread of the program may have come to allocate in such a hook, with a lock of the program's in
 // hand; so arenas with such hooks decay when they are used, and in a thread of our own.

@@ -125,7 +125,7 @@ class ManualArena {
   uint64_t changes_;                 // of who has which granule
   Atomic<uint32_t> events_;          // since its creation; written under the lock, read without: relaxed
   uint64_t seen_changes_, seen_ms_;  // by Decay
-  uint64_t offered_ms_;              // when it last offered memory, or gave back what it had offered
+  uint64_t offered_ms_;              // when the first of what is muzzy was offered; by Decay
   PurgeCounts of_dirty_, of_muzzy_;
   Bin bins_[kNumBins];
 };

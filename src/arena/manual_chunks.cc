@@ -301,7 +301,9 @@ size_t ManualArena::Decay(uint64_t now_ms) {
   }
   const bool dirty_due = IsDue(now_ms, dirty_ms.Relaxed(), seen_ms_, &Chunk::dirty_count);
   const bool muzzy_due = alive_ && hooks->purge_forced != nullptr && IsDue(now_ms, muzzy, offered_ms_, &Chunk::muzzy_count);
-  if (dirty_due && muzzy != 0) offered_ms_ = now_ms;
+  bool any_muzzy = false;
+  ForEachChunk([&](const Chunk* chunk) { any_muzzy = any_muzzy || chunk->muzzy_count != 0; });
+  if (!any_muzzy) offered_ms_ = now_ms;
   lock_.Release(os::Rank::kBin);
   size_t bytes = muzzy_due ? Purge(Stage::kPurgeOffered) : 0;
   if (dirty_due) bytes += Purge(muzzy != 0 ? Stage::kOffer : Stage::kPurge);

@@ -38,7 +38,7 @@ void AwaitExplicitLocks();
 // An automatic arena: refills and flushes use it. A manual one: the thread works without a cache, and all it allocates comes from there.
 // False: no such arena.
 bool BindThread(unsigned arena_index);
-// From none any more: the thread ends.
+// It is bound to none any more.
 void UnbindThread();
 // The index that the calling thread uses now.
 unsigned BoundArena();

@@ -332,18 +332,18 @@ size_t ExtentHeap::Stranded(size_t ahead) const {
 }
 
 ExtentStats ExtentHeap::Stats() {
-  ExtentStats s;
-  static_cast<ExtentSizes&>(s) = Sizes();
   os::Guard<os::Rank::kExtents> guard(lock_);
-  s.peak = stats_.peak;
-  s.committed = stats_.committed;
-  s.reserved = stats_.reserved;
-  s.pages = stats_.pages;
+  ExtentStats s = stats_;
+  static_cast<ExtentSizes&>(s) = SizesNow();
   return s;
 }
 
 ExtentSizes ExtentHeap::Sizes() {
   os::Guard<os::Rank::kExtents> guard(lock_);
+  return SizesNow();
+}
+
+ExtentSizes ExtentHeap::SizesNow() const {
   return {used_ << kLgGranule, (dirty_ - muzzy_) << kLgGranule, stats_.mapped_blocks, muzzy_ << kLgGranule, stats_.blocks};
 }
 

@@ -205,6 +205,7 @@ class ExtentHeap {
   void NoteLeast();
   void MarkBacked(Hugepage* h);
   size_t Resident() const;
+  ExtentSizes SizesNow() const;
   void NotePeak();
   size_t Stranded(size_t ahead = 0) const;
   unsigned CollectDirty(Piece* pieces, size_t target, Manner manner, Stage stage);

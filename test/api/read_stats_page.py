@@ -40,6 +40,7 @@ while time.time() < deadline and not os.path.exists(sys.argv[1]):
     for i in range(3000): bytes(600 + i)
     junk = [bytes(700 + i % 3000) for i in range(3000)]
     time.sleep(0.02)
+if child: os.waitpid(child, 0)
 os._exit(0)
 """
 

@@ -66,16 +66,16 @@ static void Round(int which) {
   const long wanted = kBlocks / 2 * (whole / 1024) / 10 * 9;
   for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < kBlocks; ++i) memset(block[i] = malloc(kSize), 0x77, kSize);
-    const long before = StatmKiB(1);
+    const long before = ResidentKiB();
     calls = 0;
     for (int i = 0; i < kBlocks; i += 2) free(block[i]);
     for (int i = 0; i < 10; ++i) free(malloc(100000)); /* ticks: the purger may be at rest */
     const double begin = NowUs();
-    while (StatmKiB(1) > before - wanted && NowUs() - begin < 20e6) {
+    while (ResidentKiB() > before - wanted && NowUs() - begin < 20e6) {
       usleep(10000);
       for (int i = 0; i < 100; ++i) free(malloc(100000));
     }
-    CHECK(StatmKiB(1) < before - wanted);
+    CHECK(ResidentKiB() < before - wanted);
     if (which == kUnknown) CHECK(calls == (round == 0));
     if (which != kUnknown) CHECK(calls >= 1);
     CHECK(!of_others);

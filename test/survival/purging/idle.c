@@ -52,7 +52,7 @@ static void Tick(void) {
 static long AwaitResident(long allowed, double most_ms, double *ms) {
   const double begin = NowUs();
   long now;
-  while ((now = StatmKiB(1)) > allowed && NowUs() - begin < most_ms * 1e3) {
+  while ((now = ResidentKiB()) > allowed && NowUs() - begin < most_ms * 1e3) {
     if (ticking) Tick();
     usleep(20000);
   }
@@ -63,7 +63,7 @@ static long AwaitResident(long allowed, double most_ms, double *ms) {
 static void Burst(long start, const char *who) {
   pthread_barrier_wait(&go);
   pthread_barrier_wait(&filled);
-  const long full = StatmKiB(1);
+  const long full = ResidentKiB();
   pthread_barrier_wait(&freed);
   CHECK(full > start + 20000);
   /* An object a class stays with each thread, and pins its page; of larger pages, more. */
@@ -76,7 +76,7 @@ static void Burst(long start, const char *who) {
     const double begin = NowUs();
     CHECK(malloc_trim(0) == 1);
     ms = (NowUs() - begin) / 1e3;
-    now = StatmKiB(1);
+    now = ResidentKiB();
   } else {
     /* What the kernel takes to give the pages back depends on the machine: the check allows four times the one and a half periods. */
     now = AwaitResident(allowed, kMs * 6, &ms);
@@ -88,7 +88,7 @@ static void Burst(long start, const char *who) {
 }
 
 static void Program(const char *who) {
-  const long start = StatmKiB(1);
+  const long start = ResidentKiB();
   rounds_left = 2;
   pthread_barrier_init(&go, NULL, kThreads + 1);
   pthread_barrier_init(&filled, NULL, kThreads + 1);

@@ -147,18 +147,18 @@ static void Sandbox(void) {
   };
   const struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0) exit(kSkipped);
-  const long start = StatmKiB(1);
+  const long start = ResidentKiB();
   errno = 0;
   Burst(60 << 20);
   CHECK(errno == 0);
   CHECK(Purgers() == 0);
   const double begin = NowUs();
-  while (StatmKiB(1) > start + 12000 && NowUs() - begin < 10e6) {
+  while (ResidentKiB() > start + 12000 && NowUs() - begin < 10e6) {
     Ticks();
     usleep(10000);
   }
   CHECK(Purgers() == 0);
-  CHECK(StatmKiB(1) <= start + 12000);
+  CHECK(ResidentKiB() <= start + 12000);
   CHECK(pthread_create(&other, NULL, Stay, NULL) == EPERM);
 }
 
@@ -177,12 +177,12 @@ static void Locked(void) {
   CHECK(pthread_create(&idle, NULL, Idle, NULL) == 0);
   AwaitPurgers(1);
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0) exit(kSkipped);
-  const long start = StatmKiB(1);
+  const long start = ResidentKiB();
   Burst(12 << 20);
   Ticks();
   const double begin = NowUs();
-  while (StatmKiB(1) > start + 8000 && NowUs() - begin < 10e6) usleep(10000);
-  CHECK(StatmKiB(1) <= start + 8000);
+  while (ResidentKiB() > start + 8000 && NowUs() - begin < 10e6) usleep(10000);
+  CHECK(ResidentKiB() <= start + 8000);
   AwaitPurgers(1);
   pthread_barrier_wait(&end);
   CHECK(pthread_join(idle, NULL) == 0);
@@ -203,7 +203,7 @@ static void *HoldAndFree(void *arg) {
 }
 static void Rest(void) {
   pthread_t holder;
-  const long start = StatmKiB(1);
+  const long start = ResidentKiB();
   pthread_barrier_init(&step, NULL, 2);
   CHECK(pthread_create(&holder, NULL, HoldAndFree, NULL) == 0);
   pthread_barrier_wait(&step);
@@ -212,8 +212,8 @@ static void Rest(void) {
   pthread_barrier_wait(&step);
   pthread_barrier_wait(&step);
   const double begin = NowUs();
-  while (StatmKiB(1) > start + 12000 && NowUs() - begin < 10e6) usleep(10000);
-  CHECK(StatmKiB(1) <= start + 12000);
+  while (ResidentKiB() > start + 12000 && NowUs() - begin < 10e6) usleep(10000);
+  CHECK(ResidentKiB() <= start + 12000);
 }
 
 /* libc frees what belonged to ended threads under a lock that starting a thread takes: stacks that its cache has no room for. */

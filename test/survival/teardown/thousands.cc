@@ -55,9 +55,9 @@ int main(int argc, char** argv) {
   void* (*const kinds[])(void*) = {Work, OnlyAtTheEnd};
   for (auto* kind : kinds) {
     Start(400, kind);
-    const long before = StatmKiB(1);
+    const long before = ResidentKiB();
     Start(threads, kind);
-    const long grown = StatmKiB(1) - before;
+    const long grown = ResidentKiB() - before;
     printf("%d threads %s: %ld KiB more\n", threads, kind == Work ? "that work" : "that allocate in their last destructor", grown);
     // Some blocks lie in the mailbox; a cache is about 6 KiB, so that one kept per thread would be 12 MiB.
     CHECK(grown < 3000);

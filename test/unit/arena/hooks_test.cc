@@ -267,7 +267,7 @@ TEST_F(Hooks, WhatWasOfferedGoesBackByForceWhenTheMuzzyTimeIsOver) {
   DecayArena(arena_, 40000);
   EXPECT_EQ(DecayArena(arena_, 41000), 131072u);
   EXPECT_EQ(DecayArena(arena_, 400000), 0u);
-  Free(memset(ManualAllocateLarge(arena_, 49152, 1, false), 1, 49152));
+  Free(memset(ManualAllocateLarge(arena_, 65536, 1, false), 1, 65536));
   stats = StatsOf(arena_);
   EXPECT_GT(stats.muzzy, 0u);
   EXPECT_GT(stats.dirty, 0u);
