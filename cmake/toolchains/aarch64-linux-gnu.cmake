@@ -1,9 +1,21 @@
 # SPDX-License-Identifier: MIT
-# Debian's cross compiler (g++-aarch64-linux-gnu); programs run under qemu-user.
+# Debian's cross compiler (g++-aarch64-linux-gnu); programs run under qemu-user. With -DXALLOC_CROSS_CLANG=ON clang and lld, which take headers
+# and libraries from there.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
-set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
-set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+if(XALLOC_CROSS_CLANG)
+  set(CMAKE_C_COMPILER clang)
+  set(CMAKE_CXX_COMPILER clang++)
+  set(CMAKE_C_COMPILER_TARGET aarch64-linux-gnu)
+  set(CMAKE_CXX_COMPILER_TARGET aarch64-linux-gnu)
+  foreach(kind EXE SHARED MODULE)
+    set(CMAKE_${kind}_LINKER_FLAGS_INIT -fuse-ld=lld)
+  endforeach()
+  list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES XALLOC_CROSS_CLANG)
+else()
+  set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+  set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+endif()
 set(CMAKE_OBJDUMP aarch64-linux-gnu-objdump)
 # The compiler's own folder, and what test/CMakeLists.txt unpacks.
 set(XALLOC_FOREIGN_ROOT ${CMAKE_BINARY_DIR}/debian/root)
