@@ -22,6 +22,7 @@ need "${need_aarch64[@]}" || exit 1
 # calls at start (where larger pages are only played, mappings are cut to fit); libc's malloc; how
 # sanitizers and valgrind, which replace ours, get on with it; the instruments of bench/.
 any_page='^(docs|layers|model\..*|litmus\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind|startup)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
+[ "${1:-}" = --aarch64 ] && any_page='^$'
 # Emulated, all tests at each page size would take too long. So, but for --aarch64, each real program runs at one or two of them, and at larger
 # pages what those change most.
 emulated=([4096]='^([^e]|emulated\.(sqlite|python|redis|git))' [16384]='^(unit\.|smoke$|stress\.short|emulated\.sqlite)'
