@@ -10,11 +10,12 @@ cd "$top"
 label=ci
 [ "${1:-}" = --full ] && label='ci|full'
 configurations='rel|dbg|clang|asan|tsan|musl|a64|a64musl'
+only_aarch64() { [ "$configurations" = 'a64|a64musl' ]; }
 [ "${1:-}" = --aarch64 ] && configurations='a64|a64musl'
 
 need_aarch64=(g++-aarch64-linux-gnu qemu-user-static cmake ninja-build ccache python3)
 need "${need_aarch64[@]}" || exit 1
-[ "$configurations" = "a64|a64musl" ] || need g++ clang libgtest-dev libbenchmark-dev valgrind strace gdb spin libpython3.11-testsuite sqlite3 redis-server redis-tools libclang-rt-14-dev libjemalloc2 libmimalloc2.0 \
+only_aarch64 || need g++ clang libgtest-dev libbenchmark-dev valgrind strace gdb spin libpython3.11-testsuite sqlite3 redis-server redis-tools libclang-rt-14-dev libjemalloc2 libmimalloc2.0 \
   libtcmalloc-minimal4 nlohmann-json3-dev perl git postgresql stress-ng man-db time heaptrack bind9 bind9-dnsutils rocksdb-tools mariadb-server-core \
   musl-tools || exit 1
 
@@ -22,7 +23,7 @@ need "${need_aarch64[@]}" || exit 1
 # calls at start (where larger pages are only played, mappings are cut to fit); libc's malloc; how
 # sanitizers and valgrind, which replace ours, get on with it; the instruments of bench/.
 any_page='^(docs|layers|model\..*|litmus\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind|startup)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
-[ "${1:-}" = --aarch64 ] && any_page='^$'
+only_aarch64 && any_page='^$'
 # Emulated, all tests at each page size would take too long. So, but for --aarch64, each real program runs at one or two of them, and at larger
 # pages what those change most.
 emulated=([4096]='^([^e]|emulated\.(sqlite|python|redis|git))' [16384]='^(unit\.|smoke$|stress\.short|emulated\.sqlite)'
@@ -62,7 +63,7 @@ check() {
     larger=("${knob:-XALLOC_DEBUG_PAGE_SIZE}=$page")
   fi
   [ "$name" = a64 ] && [ "$page" -ne "$system_page" ] && without="$any_page|$two_preloads"
-  if [ "$name" = a64 ] && [ "$configurations" != "a64|a64musl" ]; then
+  if [ "$name" = a64 ] && ! only_aarch64; then
     only=${emulated[$page]}
     without+='|^api\.libc$'
   fi
@@ -103,7 +104,7 @@ echo "in all: $SECONDS s"
 echo "not run, of what rel runs with pages of $system_page bytes (why: any_page in test/run.sh, and each CMakeLists.txt):"
 for file in build/*.ran; do
   where=${file#build/}
-  [ "$where" = "rel.$system_page.ran" ] || [ "$configurations" = "a64|a64musl" ] || echo "  ${where%.ran}: $(missing "$file")" | fold -s -w 140 | sed '2,$s/^/    /'
+  [ "$where" = "rel.$system_page.ran" ] || only_aarch64 || echo "  ${where%.ran}: $(missing "$file")" | fold -s -w 140 | sed '2,$s/^/    /'
 done
 if [ -s build/a64/not_emulated.txt ]; then
   echo "not run in the emulator:"

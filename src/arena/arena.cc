@@ -26,6 +26,8 @@ constexpr size_t kDepotBytes = size_t{1} << 20;
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
 
 constexpr unsigned kOnStack = 32;  // objects in hand at once: a tick may come on a signal stack with 2 KiB to spare
+// What options.h, which lies below, says of limits that are set here.
+static_assert(kMostTcacheMax == kMaxSmall && kMostNarenas == kMaxArenas);
 constexpr unsigned kReleaseAtOnce = 16;  // empty slabs collected before the lock is given up to release them
 }  // namespace
 

@@ -69,7 +69,7 @@ enum class Purged : uint8_t {
 };
 void BeginPurge(Chunk* chunk, Run run);
 void EndPurge(Chunk* chunk, Run run, Purged purged);
-// What is being purged is dirty again: whoever was at it is gone.
+// What is being purged is as it was, dirty or muzzy: whoever was at it is gone.
 void ForgetPurge(Chunk* chunk);
 // All extents vanish: what was theirs is free and dirty, no granule has an owner. The caller has the extents.
 void FreeAllRuns(Chunk* chunk);

@@ -86,6 +86,7 @@ class ManualArena {
     for (Chunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunk->next) fn(chunk);
     for (Chunk* chunk = full_.front(); chunk != nullptr; chunk = chunk->next) fn(chunk);
   }
+  bool Has(uint32_t Chunk::*count);
   bool Take(Chunk* chunk, Run run);
   void Give(Chunk* chunk, Run run);
   bool Fits(Extent* extent, unsigned granules, size_t alignment, bool* zeroed);
@@ -112,7 +113,6 @@ class ManualArena {
   size_t GiveBackIdleChunks(const Visit& visit);
   size_t PurgeRuns(const Visit& visit);
   size_t PurgeRunsOf(Chunk* chunk, const Visit& visit, Run (*next)(const Chunk*, unsigned), PurgeCounts& counts);
-  bool IsDue(uint64_t now_ms, int64_t ms, uint64_t& since, uint32_t Chunk::*count);
 
   os::Lock lock_;
   unsigned index_;                                         // never changes once it is given
@@ -125,7 +125,7 @@ class ManualArena {
   uint64_t changes_;                 // of who has which granule
   Atomic<uint32_t> events_;          // since its creation; written under the lock, read without: relaxed
   uint64_t seen_changes_, seen_ms_;  // by Decay
-  uint64_t offered_ms_;              // when the first of what is muzzy was offered; by Decay
+  uint64_t offered_ms_;              // when the first of what may be muzzy was offered, 0: nothing is; by Decay
   PurgeCounts of_dirty_, of_muzzy_;
   Bin bins_[kNumBins];
 };

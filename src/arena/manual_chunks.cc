@@ -283,27 +283,31 @@ size_t ManualArena::Purge(Stage stage) {
   return whole + bytes;
 }
 
-// Under the lock. What is refused is asked again a decay time later.
-bool ManualArena::IsDue(uint64_t now_ms, int64_t ms, uint64_t& since, uint32_t Chunk::*count) {
-  if (!alive_ || ms < 0 || now_ms - since < static_cast<uint64_t>(ms)) return false;
-  bool due = false;
-  ForEachChunk([&](const Chunk* chunk) { due = due || chunk->*count != 0; });
-  if (due) since = now_ms;
-  return due;
+// Whether a chunk has any.
+bool ManualArena::Has(uint32_t Chunk::*count) {
+  for (const Chunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunk->next) {
+    if (chunk->*count != 0) return true;
+  }
+  return false;
 }
 
 size_t ManualArena::Decay(uint64_t now_ms) {
-  const int64_t muzzy = muzzy_ms.Relaxed();
+  const int64_t dirty = dirty_ms.Relaxed(), muzzy = muzzy_ms.Relaxed();
   lock_.Acquire(os::Rank::kBin);
   if (changes_ != seen_changes_) {
     seen_changes_ = changes_;
     seen_ms_ = now_ms;
   }
-  const bool dirty_due = IsDue(now_ms, dirty_ms.Relaxed(), seen_ms_, &Chunk::dirty_count);
-  const bool muzzy_due = alive_ && hooks->purge_forced != nullptr && IsDue(now_ms, muzzy, offered_ms_, &Chunk::muzzy_count);
-  bool any_muzzy = false;
-  ForEachChunk([&](const Chunk* chunk) { any_muzzy = any_muzzy || chunk->muzzy_count != 0; });
-  if (!any_muzzy) offered_ms_ = now_ms;
+  const auto over = [now_ms](uint64_t since, int64_t ms) { return ms >= 0 && now_ms - since >= static_cast<uint64_t>(ms); };
+  const bool dirty_due = alive_ && over(seen_ms_, dirty) && Has(&Chunk::dirty_count);
+  bool muzzy_due = alive_ && offered_ms_ != 0 && over(offered_ms_, muzzy) && hooks->purge_forced != nullptr;
+  if (muzzy_due) {
+    muzzy_due = Has(&Chunk::muzzy_count);
+    offered_ms_ = muzzy_due ? now_ms : 0;
+  }
+  // What is refused is asked again a decay time later.
+  if (dirty_due) seen_ms_ = now_ms;
+  if (dirty_due && muzzy != 0 && (offered_ms_ == 0 || !Has(&Chunk::muzzy_count))) offered_ms_ = now_ms;
   lock_.Release(os::Rank::kBin);
   size_t bytes = muzzy_due ? Purge(Stage::kPurgeOffered) : 0;
   if (dirty_due) bytes += Purge(muzzy != 0 ? Stage::kOffer : Stage::kPurge);

@@ -62,6 +62,7 @@ void ManualArena::Begin(extent_hooks_t* first_hooks) {
   for (Bin& bin : bins_) bin.counters = {};
   for (auto& count : large_counts.of) count.nmalloc.SetRelaxed(0), count.ndalloc.SetRelaxed(0);
   of_dirty_ = of_muzzy_ = {};
+  offered_ms_ = 0;
   threads.SetRelaxed(0);
   births.AddRelaxed(1);
   alive_ = true;

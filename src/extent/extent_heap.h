@@ -228,7 +228,7 @@ class ExtentHeap {
   bool WindowHolds(uintptr_t begin, size_t bytes) const;
   size_t GiveBack(size_t bytes, Manner manner, Stage stage);
   size_t PurgePieces(Piece* pieces, unsigned n);
-  unsigned PurgeTogether(Piece* pieces, unsigned n);
+  unsigned PurgeInOneCall(Piece* pieces, unsigned n);
   void PurgePiece(Piece& piece);
   void OfferPiece(Piece& piece);
   void NoteAnswer(bool yes);

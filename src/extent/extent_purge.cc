@@ -186,7 +186,7 @@ void ExtentHeap::ReturnPieces(const Piece* pieces, unsigned n, Stage stage) {
 
 // Returns the number of system calls. One call for all where the kernel can and is known; what it does not do is asked for piece by piece.
 size_t ExtentHeap::PurgePieces(Piece* pieces, unsigned n) {
-  unsigned i = n > 1 && os::InOwnThread() && (purging_.Relaxed() == kZeroes || purging_.Relaxed() == kKeeps) ? PurgeTogether(pieces, n) : 0;
+  unsigned i = n > 1 && os::InOwnThread() && (purging_.Relaxed() == kZeroes || purging_.Relaxed() == kKeeps) ? PurgeInOneCall(pieces, n) : 0;
   size_t calls = i != 0 ? 1 : 0;
   for (; i < n && purging_.Relaxed() != kRefused; ++i, ++calls) PurgePiece(pieces[i]);
   return calls;
@@ -194,7 +194,7 @@ size_t ExtentHeap::PurgePieces(Piece* pieces, unsigned n) {
 
 // Returns how many of them are done. In threads of our own alone: a sandbox that the program's threads are in may kill on a call that it
 // does not know, and a tick may have no stack for the frame.
-XALLOC_NOINLINE unsigned ExtentHeap::PurgeTogether(Piece* pieces, unsigned n) {
+XALLOC_NOINLINE unsigned ExtentHeap::PurgeInOneCall(Piece* pieces, unsigned n) {
   os::PageRange ranges[kBatch];
   for (unsigned i = 0; i < n; ++i) {
     ranges[i] = {pieces[i].hugepage->base + (size_t{pieces[i].run.begin} << kLgGranule), size_t{pieces[i].run.length} << kLgGranule};

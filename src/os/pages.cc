@@ -11,7 +11,6 @@
 #include "base/bits.h"
 #include "os/lock.h"
 #include "os/system.h"
-#include "os/thread.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -98,8 +97,7 @@ constexpr int kSelf = -10000;
 constinit Atomic<bool> g_no_batches{false};  // relaxed: a question more or less
 
 size_t PurgeMany(const PageRange* ranges, size_t n) {
-  // A sandbox that the program's threads are in may kill on a call that it does not know.
-  if (g_no_batches.Relaxed() || !InOwnThread()) return 0;
+  if (g_no_batches.Relaxed()) return 0;
   for (size_t i = 0; i < n; ++i) Check(ranges[i].at, ranges[i].size);
   DebugAssertNoLockOverPurge();
   const long advised = arch::Syscall(SYS_process_madvise, kSelf, reinterpret_cast<long>(ranges), static_cast<long>(n), MADV_DONTNEED, 0);

@@ -25,7 +25,8 @@ struct PageOps {
   void* (*map)(size_t size);
   // Gives the memory back and keeps the address; true: the contents are now zero.
   bool (*purge)(void* at, size_t size);
-  // The same for several ranges in one call. How many of them, from the first, are done; 0: not possible, or the first was refused.
+  // The same for several ranges in one call, which a sandbox may kill for: in threads of our own only. How many of them, from the first,
+  // are done; 0: not possible, or the first was refused.
   size_t (*purge_many)(const PageRange* ranges, size_t n);
   // The kernel may take the memory when it needs some; what it has not taken when the range is written to again, stays. False if refused.
   bool (*offer)(void* at, size_t size);

@@ -185,7 +185,7 @@ TotalNumbers TotalsFrom(const Totals& t, const ArenaNumbers& sum) {
   n.depot_bytes = sum.depot_bytes;
   n.slab_free = SlabFree(sum);
   n.dirty = sum.pdirty * os::PageSize();
-  n.muzzy = t.extents.muzzy;
+  n.muzzy = sum.pmuzzy * os::PageSize();
   n.huge_pinned = t.huge_pinned;
   n.size_mismatches = t.size_mismatches;
   n.peak = t.extents.peak;
@@ -245,9 +245,9 @@ void NoteDestroyed(unsigned arena) {
   if (!MakeTables()) return;
   memset(static_cast<void*>(g_draft), 0, sizeof *g_draft);
   CollectManual(*g_draft, manual);
-  // Its blocks and pages are gone, as if they had been freed; what it did remains.
+  // Its blocks, pages and threads are gone, as if they had been freed; what it did remains.
   ArenaNumbers& n = *g_draft;
-  n.pactive = n.pdirty = n.pmuzzy = n.mapped = n.resident = n.small_allocated = n.large_allocated = 0;
+  n.nthreads = n.pactive = n.pdirty = n.pmuzzy = n.mapped = n.resident = n.small_allocated = n.large_allocated = 0;
   for (BinNumbers& b : n.bins) {
     b.curregs = b.curslabs = b.nonfull_slabs = 0;
     b.ndalloc = b.nmalloc;

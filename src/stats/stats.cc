@@ -51,6 +51,7 @@ void AddManual(Totals& t, const ManualStats& s) {
   t.extents.used += s.active;
   t.extents.reserved += s.mapped;
   t.extents.dirty += s.dirty;
+  t.extents.muzzy += s.muzzy;
 }
 
 }  // namespace

@@ -280,6 +280,7 @@ TEST_F(Explicit, AnArenaKnowsHowManyThreadsAreBoundToIt) {
     EXPECT_EQ(bound(), 0u);
   }).join();
   std::thread([&] { ASSERT_TRUE(BindThread(index_)); }).join();
+  EXPECT_EQ(bound(), 0u);
 }
 
 TEST_F(Explicit, AThreadOutlivesItsArena) {

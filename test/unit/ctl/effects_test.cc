@@ -379,12 +379,36 @@ TEST(Arenas, AThreadCanBeBoundToOne) {
   EXPECT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
 }
 
+TEST(Arenas, WhatWasOfferedIsPartOfTheTotals) {
+  const unsigned index = CreateWith(nullptr);
+  ManualArena* arena = ArenaOf(index).manual;
+  SetDirtyDecayMs(arena, 1000);
+  SetMuzzyDecayMs(arena, -1);
+  void* kept = AllocateManual(arena, 65536, 1, false);
+  Free(memset(AllocateManual(arena, 262144, 1, false), 1, 262144));
+  Epoch();
+  const TotalNumbers before = CopyOfTotals();
+  EXPECT_EQ(DecayArena(arena, 5000), 0u);
+  ASSERT_EQ(DecayArena(arena, 6000), 262144u);
+  Epoch();
+  const TotalNumbers after = CopyOfTotals();
+  EXPECT_EQ(Read<size_t>("stats.arenas." + std::to_string(index) + ".pmuzzy") * Read<size_t>("arenas.page"), 262144u);
+  EXPECT_EQ(after.muzzy, before.muzzy + 262144);
+  EXPECT_EQ(after.dirty, before.dirty - 262144);
+  EXPECT_EQ(after.resident - after.metadata, before.resident - before.metadata);
+  EXPECT_EQ(CollectTotals().extents.muzzy, after.muzzy);
+  Free(kept);
+  EXPECT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
+}
+
 // The index of a destroyed arena is used again; a thread that was bound to the old one is not bound to the new.
 TEST(Arenas, AThreadIsNotBoundToWhoeverHasTheIndexNow) {
   const unsigned index = CreateWith(nullptr);
   std::thread([index] {
     ASSERT_EQ(Write("thread.arena", index), 0);
     ASSERT_EQ(Do("arena." + std::to_string(index) + ".destroy"), 0);
+    Epoch();
+    EXPECT_EQ(Read<unsigned>("stats.arenas.4097.nthreads"), 0u);
     ASSERT_EQ(CreateWith(nullptr), index);
     void* p = Malloc(100);
     unsigned found = index;
