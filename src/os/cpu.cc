@@ -2,11 +2,11 @@
 #include "os/cpu.h"
 
 #include <stddef.h>
-#include <sys/auxv.h>
 
 #include "arch/arch.h"
 #include "base/atomic.h"
 #include "base/attributes.h"
+#include "os/system.h"
 
 // glibc >= 2.35 registers an area per thread that the kernel keeps up to date; absent elsewhere.
 extern "C" [[gnu::weak]] const ptrdiff_t __rseq_offset;
@@ -35,7 +35,7 @@ uint32_t Field(unsigned offset) {
 XALLOC_COLD uint32_t Decide() {
   uint32_t source = kHash;
   if (&__rseq_size != nullptr && __rseq_size != 0 && static_cast<int32_t>(Field(kCpuIdOffset)) >= 0) {
-    source = getauxval(kAtRseqFeatureSize) >= kMmCidOffset + 4 ? kMmCid : kCpu;
+    source = AuxiliaryValue(kAtRseqFeatureSize) >= kMmCidOffset + 4 ? kMmCid : kCpu;
   }
   g_source.SetRelaxed(source);
   return source;

@@ -62,12 +62,14 @@ void NoteWaited(Rank rank);
 void NoteTaken(Rank rank);
 void NoteReleased(Rank rank);
 LockCounts LockCountsOf(Rank rank);
+uint64_t TicksPerSecond();  // of arch::Ticks, since the first lock was taken
 #else
 constexpr bool kCountsLocks = false;
 inline void NoteWaited(Rank) {}
 inline void NoteTaken(Rank) {}
 inline void NoteReleased(Rank) {}
 inline LockCounts LockCountsOf(Rank) { return {}; }
+inline uint64_t TicksPerSecond() { return 0; }
 #endif
 
 // What a thread must know of fork at each lock.

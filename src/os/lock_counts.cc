@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What locks cost, counted. The counting itself disturbs: three shared additions at each release. Nothing here in an ordinary build.
 #include "os/lock.h"
+#include "os/system.h"
 
 #if XALLOC_LOCK_COUNTS
 extern "C" void __sanitizer_cov_trace_pc();
@@ -20,6 +21,9 @@ struct Since {
 };
 constinit thread_local Since t_since[kRanks] [[gnu::tls_model("initial-exec")]] = {};  // a thread holds one lock of a rank at a time
 
+// When the counting began, by both clocks.
+constinit Atomic<uint64_t> g_begin_ns{0}, g_begin_ticks{0};
+
 void Raise(Atomic<uint64_t>& most, uint64_t value) {
   uint64_t seen = most.Relaxed();
   while (value > seen && !most.CompareExchangeOrdered(seen, value)) {
@@ -30,7 +34,13 @@ void Raise(Atomic<uint64_t>& most, uint64_t value) {
 
 void NoteWaited(Rank rank) { g_counter[static_cast<unsigned>(rank)].waited.AddRelaxed(1); }
 
-void NoteTaken(Rank rank) { t_since[static_cast<unsigned>(rank)] = {arch::Ticks(), t_blocks}; }
+void NoteTaken(Rank rank) {
+  if (XALLOC_UNLIKELY(g_begin_ns.Relaxed() == 0)) {
+    g_begin_ticks.SetRelaxed(arch::Ticks());
+    g_begin_ns.SetRelaxed(NowNs());
+  }
+  t_since[static_cast<unsigned>(rank)] = {arch::Ticks(), t_blocks};
+}
 
 void NoteReleased(Rank rank) {
   Counter& c = g_counter[static_cast<unsigned>(rank)];
@@ -46,6 +56,11 @@ void NoteReleased(Rank rank) {
 LockCounts LockCountsOf(Rank rank) {
   const Counter& c = g_counter[static_cast<unsigned>(rank)];
   return {c.taken.Relaxed(), c.waited.Relaxed(), c.held.Relaxed(), c.longest.Relaxed(), c.blocks.Relaxed(), c.most.Relaxed()};
+}
+
+uint64_t TicksPerSecond() {
+  const uint64_t ns = NowNs() - g_begin_ns.Relaxed(), ticks = arch::Ticks() - g_begin_ticks.Relaxed();
+  return static_cast<uint64_t>(static_cast<double>(ticks) * 1e9 / static_cast<double>(ns));
 }
 
 }  // namespace xalloc::os

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/system.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
@@ -31,7 +32,7 @@ char** InitialEnvironment() {
 }
 
 size_t ReadPageSize() {
-  size_t page = getauxval(AT_PAGESZ);
+  size_t page = AuxiliaryValue(AT_PAGESZ);
   if (!IsPowerOfTwo(page) || page < 4096) page = 4096;
   const char* knob = Environment("XALLOC_DEBUG_PAGE_SIZE");
   size_t asked = 0;
@@ -54,10 +55,17 @@ size_t PageSize() {
 
 size_t HugePageSize() { return PageSize() * (PageSize() / 8); }
 
-bool PageSizeIsSimulated() { return PageSize() != getauxval(AT_PAGESZ); }
+bool PageSizeIsSimulated() { return PageSize() != AuxiliaryValue(AT_PAGESZ); }
+
+unsigned long AuxiliaryValue(unsigned long type) {
+  const int saved = errno;
+  const unsigned long value = getauxval(type);
+  errno = saved;
+  return value;
+}
 
 const char* Environment(const char* name) {
-  if (getauxval(AT_SECURE) != 0) return nullptr;
+  if (AuxiliaryValue(AT_SECURE) != 0) return nullptr;
   char** env = InitialEnvironment();
   if (env == nullptr) return nullptr;
   const size_t length = strlen(name);

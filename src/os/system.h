@@ -18,6 +18,9 @@ bool PageSizeIsSimulated();
 // What one of the kernel's page tables describes, 8 bytes for each page: 2 MiB with pages of 4 KiB, 32 and 512 MiB with larger ones.
 size_t HugePageSize();
 
+// An entry of the auxiliary vector, 0 if the kernel gives none. Preserves errno, which libc's getauxval sets then.
+unsigned long AuxiliaryValue(unsigned long type);
+
 // The value of `name` in the initial environment, or null. Ignores everything when the program runs set-uid (AT_SECURE).
 const char* Environment(const char* name);
 

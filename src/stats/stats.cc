@@ -94,6 +94,9 @@ void PrintLockCounts() {
          << ", blocks " << c.blocks << ", most " << c.most << '\n';
     Message(line.data(), line.size());
   }
+  LineBuffer<80> line;
+  line << "xalloc: lock ticks a second: " << os::TicksPerSecond() << '\n';
+  Message(line.data(), line.size());
 }
 
 namespace {

@@ -63,5 +63,10 @@ survival_test(loading.cpp_static cpp_static PLAIN)
 survival_program(cpp_preloaded loading/cpp_everywhere.cc)
 survival_test(loading.cpp_preloaded cpp_preloaded)
 
+# Its getauxval is found before libc's.
+survival_program(older_kernel loading/older_kernel.c)
+target_link_options(survival_older_kernel PRIVATE -rdynamic)
+survival_test(loading.older_kernel older_kernel)
+
 survival_program(loader_storm loading/loader_storm.c)
 survival_test(loading.dlopen_storm loader_storm ARGS $<TARGET_FILE:survival_tls1>)
