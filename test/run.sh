@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# bash test/run.sh [--full | --aarch64]: installs what is missing from Debian packages, builds every configuration, runs every test of ctest
-# label ci (--full: also label full), and ends with a table of what ran where. --aarch64: these configurations alone, but every test of them at
-# every page size. Exit code 0: all passed.
+# bash test/run.sh [--full | --aarch64 | --pages]: installs what is missing from Debian packages, builds every configuration, runs every test of
+# ctest label ci (--full: also label full), and ends with a table of what ran where. --aarch64: these configurations alone, but every test of
+# them at every page size. --pages: every test at every page size on both architectures, AArch64 as whole machines (test/machine), with gcc's
+# Release build and both libcs; two hours. Exit code 0: all passed.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
@@ -12,6 +13,8 @@ label=ci
 configurations='rel|dbg|clang|asan|tsan|musl|a64|a64musl'
 only_aarch64() { [ "$configurations" = 'a64|a64musl' ]; }
 [ "${1:-}" = --aarch64 ] && configurations='a64|a64musl'
+every_page() { [ "$configurations" = 'rel|musl' ]; }
+[ "${1:-}" = --pages ] && configurations='rel|musl'
 
 need_aarch64=(g++-aarch64-linux-gnu qemu-user-static cmake ninja-build ccache python3)
 need "${need_aarch64[@]}" || exit 1
@@ -23,7 +26,7 @@ only_aarch64 || need g++ clang libgtest-dev libbenchmark-dev valgrind strace gdb
 # calls at start (where larger pages are only played, mappings are cut to fit); libc's malloc; how
 # sanitizers and valgrind, which replace ours, get on with it; the instruments of bench/.
 any_page='^(docs|layers|model\..*|litmus\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind|startup)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
-only_aarch64 && any_page='^$'
+if only_aarch64 || every_page; then any_page='^$'; fi
 # Emulated, all tests at each page size would take too long. So, but for --aarch64, each real program runs at one or two of them, and at larger
 # pages what those change most.
 emulated=([4096]='^([^e]|emulated\.(sqlite|python|redis|git))' [16384]='^(unit\.|smoke$|stress\.short|emulated\.sqlite)'
@@ -84,29 +87,33 @@ missing() {
 }
 
 # The benchmarks are built, and run once, in one configuration only.
-pages="4096 65536" run rel -DCMAKE_BUILD_TYPE=Release
+pages="4096$(every_page && echo ' 16384') 65536" run rel -DCMAKE_BUILD_TYPE=Release
 pages=16384 run dbg -DCMAKE_BUILD_TYPE=Debug -DXALLOC_BENCH=OFF
 run clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DXALLOC_BENCH=OFF
 pages="4096 65536" run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
 run tsan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=thread
-run musl -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/x86_64-linux-musl.cmake
+pages="4096$(every_page && echo ' 16384 65536')" run musl -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/x86_64-linux-musl.cmake
 knob=QEMU_PAGESIZE pages="4096 16384 65536" run a64 -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-gnu.cmake
 # At larger pages the emulator loads some of musl's dynamic programs in a way that they die before main, without the library, too.
 run a64musl -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-musl.cmake
+if every_page; then
+  bash test/machine/run.sh || failed=1
+  readarray -t -O "${#rows[@]}" rows <build/machine/table
+fi
 
 echo
 echo "what ran where:"
 for row in "${rows[@]}"; do
   IFS='|' read -r name page result time more <<<"$row"
-  printf '  %-6s %5s  %-12s %5s s  %s\n' "$name" "$page" "$result" "$time" "$more"
+  printf '  %-7s %5s  %-12s %5s s  %s\n' "$name" "$page" "$result" "$time" "$more"
 done
 echo "in all: $SECONDS s"
-echo "not run, of what rel runs with pages of $system_page bytes (why: any_page in test/run.sh, and each CMakeLists.txt):"
+every_page || echo "not run, of what rel runs with pages of $system_page bytes (why: any_page in test/run.sh, and each CMakeLists.txt):"
 for file in build/*.ran; do
   where=${file#build/}
-  [ "$where" = "rel.$system_page.ran" ] || only_aarch64 || echo "  ${where%.ran}: $(missing "$file")" | fold -s -w 140 | sed '2,$s/^/    /'
+  [ "$where" = "rel.$system_page.ran" ] || only_aarch64 || every_page || echo "  ${where%.ran}: $(missing "$file")" | fold -s -w 140 | sed '2,$s/^/    /'
 done
-if [ -s build/a64/not_emulated.txt ]; then
+if [ -s build/a64/not_emulated.txt ] && ! every_page; then
   echo "not run in the emulator:"
   sort build/a64/not_emulated.txt build/a64musl/not_emulated.txt | fold -s -w 140 | sed 's/^/  /'
 fi

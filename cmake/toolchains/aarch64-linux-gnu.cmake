@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Debian's cross compiler (g++-aarch64-linux-gnu); programs run under qemu-user. With -DXALLOC_CROSS_CLANG=ON clang and lld, which take headers
+# Debian's cross compiler (g++-aarch64-linux-gnu); programs run under qemu-user, or in a machine. With -DXALLOC_CROSS_CLANG=ON clang and lld, which take headers
 # and libraries from there.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
@@ -19,9 +19,16 @@ endif()
 set(CMAKE_OBJDUMP aarch64-linux-gnu-objdump)
 # The compiler's own folder, and what test/CMakeLists.txt unpacks.
 set(XALLOC_FOREIGN_ROOT ${CMAKE_BINARY_DIR}/debian/root)
+# For a machine of its own, whose root file system that is (test/machine): nothing is emulated in there.
+if(XALLOC_MACHINE)
+  set(XALLOC_FOREIGN_ROOT ${XALLOC_MACHINE})
+  list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES XALLOC_MACHINE)
+endif()
 set(CMAKE_FIND_ROOT_PATH ${XALLOC_FOREIGN_ROOT} /usr/aarch64-linux-gnu)
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static -L ${XALLOC_FOREIGN_ROOT})
+if(NOT XALLOC_MACHINE)
+  set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static -L ${XALLOC_FOREIGN_ROOT})
+endif()

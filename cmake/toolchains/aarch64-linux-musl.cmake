@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Debian's cross compiler with musl's headers and libraries from the architecture's own packages (musl, musl-dev), unpacked into the build
-# folder; programs run under qemu-user. As for x86-64 there is no C++ library, and the C driver compiles C++ too.
+# folder; programs run under qemu-user, or in a machine (test/machine). As for x86-64 there is no C++ library, and the C driver compiles C++ too.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(XALLOC_LIBC musl)
@@ -29,4 +29,6 @@ set(CMAKE_FIND_ROOT_PATH ${XALLOC_FOREIGN_ROOT})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static -L ${XALLOC_FOREIGN_ROOT})
+if(NOT XALLOC_MACHINE)
+  set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static -L ${XALLOC_FOREIGN_ROOT})
+endif()

@@ -7,6 +7,9 @@ import sys
 import tempfile
 
 library, one_malloc = sys.argv[1:3]
+MOST = 15
+if "XALLOC_DEBUG_PAGE_SIZE" in os.environ:
+    MOST += 2  # larger pages are only played: both ends of a mapping are cut to fit
 
 
 def syscalls(command, preload):
@@ -24,6 +27,6 @@ failed = False
 for command in (["/bin/sh", "-c", "true"], [one_malloc]):
     more = syscalls(command, library) - syscalls(command, "")
     name = os.path.basename(command[0])
-    print(f"{name}: {more} more system calls (at most 15)")
-    failed |= more > 15
+    print(f"{name}: {more} more system calls (at most {MOST})")
+    failed |= more > MOST
 sys.exit(failed)

@@ -62,17 +62,18 @@ UNUSED long PageSize(void) {
   return knob != NULL ? atol(knob) : sysconf(_SC_PAGESIZE);
 }
 
-/* What is resident. Not from statm, which counts pages of the kernel: an emulator's program does not know how large those are. */
+/* What is resident. Not from statm, which counts pages of the kernel: an emulator's program does not know how large those are. Nor from
+ * status: before Linux 6.2 each thread has up to 64 pages that are not in it yet, 4 MiB of the largest. */
 UNUSED long ResidentKiB(void) {
   char text[4096];
-  const int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  const int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
   const ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
   if (fd >= 0) close(fd);
   CHECK(n > 0);
   text[n] = 0;
-  const char *at = strstr(text, "VmRSS:");
+  const char *at = strstr(text, "Rss:");
   CHECK(at != NULL);
-  return strtol(at + 6, NULL, 10);
+  return strtol(at + 4, NULL, 10);
 }
 
 /* Waits for a child: its exit code, or minus the signal that ended it. */

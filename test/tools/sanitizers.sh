@@ -10,11 +10,14 @@ line='xalloc: a sanitizer is in charge of memory here, stepping aside'
 bad=0 checked=0
 # see <name> <preload> <what> <pattern in the output> <program>
 see() {
-  local name=$1 preload=$2 what=$3 pattern=$4 program=$5
+  local name=$1 preload=$2 what=$3 pattern=$4 program=$5 said
   env LD_PRELOAD="$preload" "$program" "$what" >"$work/out" 2>&1
   local code=$?
   checked=$((checked + 1))
-  if ! grep -q -e "$pattern" "$work/out" || [ "$(grep -c -F "$line" "$work/out")" -ne "$lines" ] || { [ "$what" = good ] && [ "$code" -ne 0 ]; }; then
+  said=$(grep -c -F "$line" "$work/out")
+  # ThreadSanitizer starts a program anew where addresses are too random for it.
+  [[ $program == *.thread && $said -eq $((lines * 2)) ]] && said=$lines
+  if ! grep -q -e "$pattern" "$work/out" || [ "$said" -ne "$lines" ] || { [ "$what" = good ] && [ "$code" -ne 0 ]; }; then
     echo "$name, $what: exit $code, expected \"$pattern\""
     head -20 "$work/out"
     bad=1

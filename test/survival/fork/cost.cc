@@ -136,7 +136,9 @@ int main() {
   pthread_t t;
   CHECK(pthread_create(&t, nullptr, Idle, nullptr) == 0);
   const Medians many = Report("threads", Arenas());
-  CHECK(alone.parent < 10 && alone.child < 10);
-  CHECK(Arenas() == 64 && many.parent < 50 && many.child < 50);
+  const char* slow = getenv("XALLOC_TEST_SLOWNESS");  // an emulated machine
+  const double times = slow != nullptr ? atof(slow) : 1;
+  CHECK(alone.parent < 10 * times && alone.child < 10 * times);
+  CHECK(Arenas() == 64 && many.parent < 50 * times && many.child < 50 * times);
   return 0;
 }
