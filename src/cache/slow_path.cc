@@ -68,6 +68,17 @@ void NoteEvent(ThreadCache* cache, Event event) {
 
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
 
+// Where the kernel has no more: what `take` gets from another arena, whose slabs of the class may be half empty.
+template <class Fn>
+void* FromOtherArenas(const Arena* home, Fn take) {
+  void* p = nullptr;
+  for (unsigned i = 0; i < g_arenas.count() && p == nullptr; ++i) {
+    Arena* other = g_arenas.At(i);
+    if (other != nullptr && other != home) p = take(other);
+  }
+  return p;
+}
+
 // One slot of `cls` from `home`, or, `own`, from that arena's own slabs and no other's.
 void* AllocateSlot(const ArenaRef& home, size_t size, unsigned cls, bool own) {
   // Aligned as its slot would be.
@@ -77,7 +88,10 @@ void* AllocateSlot(const ArenaRef& home, size_t size, unsigned cls, bool own) {
   Arena* arena = home.automatic;
   if (XALLOC_UNLIKELY(arena == nullptr)) return home.manual == nullptr ? nullptr : AllocateManual(home.manual, ClassSize(cls), 1, false);
   while ((own ? arena->TakeFromSlabs(cls, &p, 1) : arena->Refill(cls, &p, 1)) != 1) {
-    if (!arena->AddSlab(cls)) return nullptr;
+    if (arena->AddSlab(cls)) continue;
+    if (!own) p = FromOtherArenas(arena, [cls](Arena* other) { void* got = nullptr; return other->Refill(cls, &got, 1) == 1 ? got : nullptr; });
+    if (p == nullptr) return nullptr;
+    break;
   }
   t_local.allocated += ClassSize(cls);
   CountBytes(ClassSize(cls));
@@ -100,18 +114,22 @@ XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
     if (const ArenaRef home = HomeArena(); home.manual != nullptr) return AllocateSlot(home, size, cls, false);
     return OrFromUnused(size, [size, cls] { return AllocateSlot(HomeArena(), size, cls, false); });
   }
-  void* p = OrFromUnused(size, [cache, cls] {
+  // Without the cache's lock the kernel is asked: the purger may want to look into the cache.
+  const auto refilled = [cache, cls](Arena* arena) {
+    cache->lock.Acquire(os::Rank::kCache);
+    void* got = RefillAndPop(cache, cls, arena);
+    // One more than it left in the bin, where a drain has not been at work.
+    if (got != nullptr) CountBytes((static_cast<size_t>(cache->bins[cls].top - cache->state[cls].base()) + 1) * ClassSize(cls));
+    cache->lock.Release(os::Rank::kCache);
+    return got;
+  };
+  void* p = OrFromUnused(size, [cls, refilled]() -> void* {
     Arena* arena = g_arenas.Current();
-    for (void* got = nullptr; arena != nullptr;) {
-      cache->lock.Acquire(os::Rank::kCache);
-      got = RefillAndPop(cache, cls, arena);
-      // One more than it left in the bin, where a drain has not been at work.
-      if (got != nullptr) CountBytes((static_cast<size_t>(cache->bins[cls].top - cache->state[cls].base()) + 1) * ClassSize(cls));
-      cache->lock.Release(os::Rank::kCache);
-      // The kernel is asked without the lock: the purger may want to look into the cache.
-      if (XALLOC_LIKELY(got != nullptr) || !arena->AddSlab(cls)) return got;
+    if (arena == nullptr) return nullptr;
+    for (;;) {
+      if (void* got = refilled(arena); XALLOC_LIKELY(got != nullptr)) return got;
+      if (!arena->AddSlab(cls)) return FromOtherArenas(arena, refilled);
     }
-    return static_cast<void*>(nullptr);
   });
   NoteSlowEvent(cache, Event::kAllocated);
   return p;

@@ -59,6 +59,8 @@ uint32_t ConcurrencyId() {
   if (XALLOC_UNLIKELY(source == kUnknown)) source = Decide();
   if (XALLOC_LIKELY(source == kMmCid)) return Field(kMmCidOffset);
   if (source == kCpu) {
+    // As the kernel's concurrency id would be: else a lone thread that hops between CPUs spreads over as many arenas.
+    if (SingleThreaded()) return 0;
     const auto cpu = static_cast<int32_t>(Field(kCpuIdOffset));
     if (cpu >= 0) return Dense(static_cast<uint32_t>(cpu));
   }

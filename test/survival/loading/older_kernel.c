@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * A kernel that does not say how large its rseq area is (before Linux 6.3): libc's getauxval sets errno for what is not there, and the
- * first malloc of a program, which asks, must not. */
+ * first malloc of a program, which asks, must not. It does not number the threads either, only the CPUs: one thread that hops between them keeps
+ * its arena. */
+#define _GNU_SOURCE
+#include <malloc.h>
+#include <sched.h>
 #include <sys/auxv.h>
 
 #include "../survival.h"
@@ -17,13 +21,36 @@ unsigned long getauxval(unsigned long type) {
   return 0;
 }
 
+static int Arenas(void) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *stream = open_memstream(&text, &size);
+  CHECK(malloc_info(0, stream) == 0);
+  fclose(stream);
+  const char *at = strstr(text, "<arenas count=\"");
+  CHECK(at != NULL);
+  const int count = atoi(at + 15);
+  free(text);
+  return count;
+}
+
 int main(void) {
   CHECK(asked == 0);
   errno = 0;
   void *p = malloc(3000);
   CHECK(p != NULL && errno == 0);
   if (asked == 0) exit(kSkipped); /* no rseq at all: nothing to ask for */
-  Churn(1, 100000);
+  cpu_set_t all;
+  CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (!CPU_ISSET(cpu, &all)) continue;
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    Churn(1, 20000);
+  }
+  CHECK(Arenas() == 1);
   free(p);
   return 0;
 }
