@@ -97,6 +97,7 @@ knob=QEMU_PAGESIZE pages="4096 16384 65536" run a64 -DCMAKE_BUILD_TYPE=Release -
 # At larger pages the emulator loads some of musl's dynamic programs in a way that they die before main, without the library, too.
 run a64musl -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-musl.cmake
 if every_page; then
+  rm -f build/machine/table
   bash test/machine/run.sh || failed=1
   readarray -t -O "${#rows[@]}" rows <build/machine/table
 fi
