@@ -114,7 +114,6 @@ XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
     if (const ArenaRef home = HomeArena(); home.manual != nullptr) return AllocateSlot(home, size, cls, false);
     return OrFromUnused(size, [size, cls] { return AllocateSlot(HomeArena(), size, cls, false); });
   }
-  // Without the cache's lock the kernel is asked: the purger may want to look into the cache.
   const auto refilled = [cache, cls](Arena* arena) {
     cache->lock.Acquire(os::Rank::kCache);
     void* got = RefillAndPop(cache, cls, arena);
@@ -128,6 +127,7 @@ XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
     if (arena == nullptr) return nullptr;
     for (;;) {
       if (void* got = refilled(arena); XALLOC_LIKELY(got != nullptr)) return got;
+      // The kernel is asked without the lock: the purger may want to look into the cache.
       if (!arena->AddSlab(cls)) return FromOtherArenas(arena, refilled);
     }
   });

@@ -7,7 +7,6 @@
 // The handlers are seen by standing between the library and libc's registration. 64 arenas on a machine of a few CPUs are made by
 // writing other numbers into the thread's rseq area, which the kernel corrects at the next switch.
 #include <dlfcn.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +15,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "../survival.h"
+#include "../arenas.h"
 
 extern "C" {
 [[gnu::weak]] extern const ptrdiff_t __rseq_offset;
@@ -82,19 +81,6 @@ Medians Report(const char* who, unsigned arenas) {
          calls.parent, calls.child, forks.parent, forks.child);
   fflush(stdout);
   return calls;
-}
-
-unsigned Arenas() {
-  char* text = nullptr;
-  size_t size = 0;
-  FILE* stream = open_memstream(&text, &size);
-  CHECK(malloc_info(0, stream) == 0);
-  fclose(stream);
-  const char* at = strstr(text, "<arenas count=\"");
-  CHECK(at != nullptr);
-  const auto count = static_cast<unsigned>(atoi(at + 15));
-  free(text);
-  return count;
 }
 
 // Allocates in all classes as if on CPU `number`; the kernel may undo that in between.

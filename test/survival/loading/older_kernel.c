@@ -3,11 +3,10 @@
  * first malloc of a program, which asks, must not. It does not number the threads either, only the CPUs: one thread that hops between them keeps
  * its arena. */
 #define _GNU_SOURCE
-#include <malloc.h>
 #include <sched.h>
 #include <sys/auxv.h>
 
-#include "../survival.h"
+#include "../arenas.h"
 
 static volatile int asked; /* malloc is declared to call nothing of ours */
 
@@ -19,19 +18,6 @@ unsigned long getauxval(unsigned long type) {
   asked += type == kAtRseqFeatureSize;
   errno = ENOENT;
   return 0;
-}
-
-static int Arenas(void) {
-  char *text = NULL;
-  size_t size = 0;
-  FILE *stream = open_memstream(&text, &size);
-  CHECK(malloc_info(0, stream) == 0);
-  fclose(stream);
-  const char *at = strstr(text, "<arenas count=\"");
-  CHECK(at != NULL);
-  const int count = atoi(at + 15);
-  free(text);
-  return count;
 }
 
 int main(void) {
