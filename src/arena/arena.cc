@@ -25,10 +25,9 @@ constexpr size_t kDepotBytes = size_t{1} << 20;
 // harden:off: what is no live block is passed over, and lost if it was one.
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
 
-constexpr unsigned kOnStack = 32;  // objects in hand at once: a tick may come on a signal stack with 2 KiB to spare
+constexpr unsigned kOnStack = 16;  // objects in hand at once: a tick may come on a signal stack with 2 KiB to spare
 // What options.h, which lies below, says of limits that are set here.
 static_assert(kMostTcacheMax == kMaxSmall && kMostNarenas == kMaxArenas);
-constexpr unsigned kReleaseAtOnce = 16;  // empty slabs collected before the lock is given up to release them
 }  // namespace
 
 // ---- refill -------------------------------------------------------------------------------------------------------------
@@ -178,14 +177,15 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
   FlushResult bad;
   Arena* owner = nullptr;
   unsigned owner_index = ~0u;
-  Extent* empty[kReleaseAtOnce];
-  unsigned empties = 0;
+  Extent* empties = nullptr;  // a list: released when the lock is given up
   auto unlock = [&] {
     if (owner != nullptr) owner->locks_[cls].Release(os::Rank::kBin);
     owner = nullptr;
     owner_index = ~0u;
-    for (unsigned i = 0; i < empties; ++i) ReleaseSlab(heap, *g_arenas.backing().map, *g_arenas.backing().meta, empty[i]);
-    empties = 0;
+    for (Extent* slab = empties; slab != nullptr; slab = empties) {
+      empties = slab->next;
+      ReleaseSlab(heap, *g_arenas.backing().map, *g_arenas.backing().meta, slab);
+    }
   };
   for (unsigned i = 0; i < n && bad.misuse == Misuse::kNone;) {
     Extent* slab = heap.Find(objects[i]);
@@ -194,7 +194,7 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
       ++i;
       continue;
     }
-    if (slab->arena != owner_index || empties == kReleaseAtOnce) {
+    if (slab->arena != owner_index) {
       unlock();
       owner_index = slab->arena;
       owner = g_arenas.At(owner_index);
@@ -211,7 +211,8 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
     // Where nothing went in there is nothing to settle.
     if (XALLOC_LIKELY(put.count != 0) && XALLOC_UNLIKELY(Settle(bin, slab, shape))) {
       heap.ClearOwners(slab);
-      empty[empties++] = slab;
+      slab->next = empties;
+      empties = slab;
     }
     if (XALLOC_UNLIKELY(put.result != PutResult::kOk)) {
       if (!Tolerated()) bad = {put.result == PutResult::kDoubleFree ? Misuse::kDoubleFree : Misuse::kInterior, objects[i], shape.slot_size};

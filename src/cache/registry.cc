@@ -118,30 +118,33 @@ XALLOC_COLD ThreadCache* StartThread() {
 }
 
 // What is taken from under one bin of a cache whose thread goes on using it. The proof is docs/design/models/bottom_steal.pml: mark, two
-// barriers, of which the first comes before `top` is read and the second after it, settle. All bins of a cache share the barriers.
+// barriers, of which the first comes before `top` is read and the second after it, settle. Many bins of a cache share the barriers.
 struct Steal {
-  unsigned cls;
-  void** new_base;  // null is there now, instead of
   void* keep;
-  void** top;  // as it was between the barriers
+  uint16_t new_base;  // a slot of the array: null is there now, instead of `keep`
+  uint16_t top;       // another, as it was between the barriers
+  uint8_t cls;
 };
+
+// Relaxed: of what the owner changes by plain stores. The barriers that it is made to pass order them.
+void** TopOf(ThreadCache* cache, unsigned cls) { return __atomic_load_n(&cache->bins[cls].top, __ATOMIC_RELAXED); }
 
 bool MarkBottom(ThreadCache* cache, unsigned cls, Steal* steal) {
   BinState& s = cache->state[cls];
   if (s.array == nullptr || cache->pinned) return false;
-  // Relaxed loads of what the owner changes by plain stores: the barriers that it is made to pass order them. The exchange is of one word with them.
-  void** new_base = __atomic_load_n(&cache->bins[cls].top, __ATOMIC_RELAXED) - 1;
+  void** new_base = TopOf(cache, cls) - 1;
   if (new_base <= s.base()) return false;
   void* keep = __atomic_exchange_n(new_base, nullptr, __ATOMIC_SEQ_CST);
-  *steal = {cls, new_base, keep, nullptr};
+  *steal = {keep, static_cast<uint16_t>(new_base - s.array), 0, static_cast<uint8_t>(cls)};
   return keep != nullptr;
 }
 
-bool SettleBottom(const Steal& steal) {
-  if (steal.top > steal.new_base && __atomic_load_n(steal.new_base, __ATOMIC_RELAXED) == nullptr) return true;
+bool SettleBottom(ThreadCache* cache, const Steal& steal) {
+  void** new_base = cache->state[steal.cls].array + steal.new_base;
+  if (steal.top > steal.new_base && __atomic_load_n(new_base, __ATOMIC_RELAXED) == nullptr) return true;
   // The owner was there: put it back. A slot that is no longer null was pushed to, and `keep` was popped before that.
   void* expected = nullptr;
-  __atomic_compare_exchange_n(steal.new_base, &expected, steal.keep, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+  __atomic_compare_exchange_n(new_base, &expected, steal.keep, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
   return false;
 }
 
@@ -172,32 +175,43 @@ struct Drained {
   FlushResult bad;
 };
 
-// Under the cache's lock throughout: its thread uses what is above, and waits only where it would refill or flush.
-void Drain(ThreadCache* cache, Drained& drained) {
-  Steal steals[kNumClasses];
+// So many bins are drained together: no more, for a tick may have no stack to remember them.
+constexpr unsigned kBinsAtOnce = 16;
+
+// Drains the bins from class `cls` upward and returns the first that was not looked at. Under the cache's lock throughout: its thread
+// uses what is above, and waits only where it would refill or flush.
+unsigned DrainFrom(unsigned cls, ThreadCache* cache, Drained& drained) {
+  Steal steals[kBinsAtOnce];
   unsigned marked = 0, taken = 0;
   os::Guard<os::Rank::kCache> guard(cache->lock);
-  for (unsigned cls = 1; cls <= kNumClasses; ++cls) marked += MarkBottom(cache, cls, &steals[marked]) ? 1 : 0;
-  if (marked == 0) return;
+  for (; cls <= kNumClasses && marked < kBinsAtOnce; ++cls) marked += MarkBottom(cache, cls, &steals[marked]) ? 1 : 0;
+  if (marked == 0) return cls;
   const bool fenced = os::MemoryBarrierAllThreads();
-  for (unsigned i = 0; i < marked; ++i) steals[i].top = __atomic_load_n(&cache->bins[steals[i].cls].top, __ATOMIC_RELAXED);
+  for (unsigned i = 0; i < marked; ++i) {
+    steals[i].top = static_cast<uint16_t>(TopOf(cache, steals[i].cls) - cache->state[steals[i].cls].array);
+  }
   const bool fenced_again = os::MemoryBarrierAllThreads();
   for (unsigned i = 0; i < marked; ++i) {
-    if (!fenced || !fenced_again) steals[i].top = nullptr;
-    if (SettleBottom(steals[i])) steals[taken++] = steals[i];
+    if (!fenced || !fenced_again) steals[i].top = 0;
+    if (SettleBottom(cache, steals[i])) steals[taken++] = steals[i];
   }
   for (unsigned i = 0; i < taken && drained.bad.misuse == Misuse::kNone; ++i) {
     const Steal& steal = steals[i];
     BinState& s = cache->state[steal.cls];
-    const auto n = static_cast<unsigned>(steal.new_base - s.base());
-    void* objects[2 * kMaxBatch];
-    memcpy(objects, s.base() + 1, (n - 1) * sizeof(void*));
-    objects[n - 1] = steal.keep;
-    s.bottom = static_cast<uint16_t>(steal.new_base - s.array);
+    // From the old sentinel up to below the new one it is ours: with what stood at the new one these are the objects, all in a row.
+    void** objects = s.base();
+    const unsigned n = steal.new_base - unsigned{s.bottom};
+    objects[0] = steal.keep;
+    s.bottom = steal.new_base;
     cache->drained += n * ClassSize(steal.cls);
     drained.bytes += n * ClassSize(steal.cls);
     drained.bad = Arena::FlushToSlabs(steal.cls, objects, n);
   }
+  return cls;
+}
+
+void Drain(ThreadCache* cache, Drained& drained) {
+  for (unsigned cls = 1; cls <= kNumClasses && drained.bad.misuse == Misuse::kNone;) cls = DrainFrom(cls, cache, drained);
 }
 
 // A misuse found here is not this thread's: it is reported all the same, the pointer tells whose.
@@ -227,7 +241,7 @@ namespace {
 // freed, and one that has changed hands is as good to drain. False from fn: enough.
 template <class Fn>
 void ForEachOther(Fn fn) {
-  constexpr unsigned kAtOnce = 32;
+  constexpr unsigned kAtOnce = 16;
   for (CacheList& list : g_live) {
     for (unsigned skip = 0, n = kAtOnce; n == kAtOnce; skip += n) {
       ThreadCache* caches[kAtOnce];

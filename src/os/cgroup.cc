@@ -13,10 +13,14 @@ namespace {
 
 using Path = LineBuffer<600>;
 
+// Not on a stack: there may be little of it where a tick comes.
+constinit Path g_path;
+constinit char g_groups[4096];
+
 // SIZE_MAX: none ("max", or the number that v1 has for it).
-size_t LimitIn(const Path& path) {
+size_t LimitIn(const char* path) {
   char text[64];
-  if (!ReadFile(path.data(), text) || text[0] < '0' || text[0] > '9') return SIZE_MAX;
+  if (!ReadFile(path, text) || text[0] < '0' || text[0] > '9') return SIZE_MAX;
   uint64_t value = 0;
   for (const char* c = text; *c >= '0' && *c <= '9' && value < (uint64_t{1} << 60); ++c) value = value * 10 + static_cast<uint64_t>(*c - '0');
   return value >= (uint64_t{1} << 60) ? SIZE_MAX : value;
@@ -27,9 +31,9 @@ size_t LowestFrom(const char* root, const char* top, const char* group, size_t l
   size_t lowest = SIZE_MAX;
   for (;;) {
     for (const char* const* file = files; *file != nullptr; ++file) {
-      Path path;
-      (path << root << top).Append(group, length) << '/' << *file;
-      lowest = Min(lowest, LimitIn(path));
+      g_path.clear();
+      (g_path << root << top).Append(group, length) << '/' << *file;
+      lowest = Min(lowest, LimitIn(g_path.data()));
     }
     while (length > 0 && group[length - 1] != '/') --length;
     if (length == 0) return lowest;
@@ -42,13 +46,12 @@ size_t LowestFrom(const char* root, const char* top, const char* group, size_t l
 size_t CgroupMemoryLimit(const char* root) {
   static constexpr const char* kV2[] = {"memory.max", "memory.high", nullptr};
   static constexpr const char* kV1[] = {"memory.limit_in_bytes", nullptr};
-  char groups[4096];
-  Path path;
-  path << root << "/proc/self/cgroup";
-  if (!ReadFile(path.data(), groups)) return 0;
+  g_path.clear();
+  g_path << root << "/proc/self/cgroup";
+  if (!ReadFile(g_path.data(), g_groups)) return 0;
   size_t lowest = SIZE_MAX;
   // Lines of number:controllers:group; v2 has one without controllers.
-  for (const char* line = groups; *line != '\0';) {
+  for (const char* line = g_groups; *line != '\0';) {
     const char* end = strchr(line, '\n');
     if (end == nullptr) end = line + strlen(line);
     const char* controllers = static_cast<const char*>(memchr(line, ':', static_cast<size_t>(end - line)));

@@ -7,7 +7,7 @@
 namespace xalloc::os {
 
 // The lowest of memory.max and memory.high (v2) or memory.limit_in_bytes (v1) from the group of this process upwards, in bytes; 0: none,
-// or unknown. `root` stands before every path ("" for the real ones). Opens files: late, and not often. Any thread; preserves errno.
+// or unknown. `root` stands before every path ("" for the real ones). Opens files: late, and not often. One thread at a time; preserves errno.
 size_t CgroupMemoryLimit(const char* root);
 
 }  // namespace xalloc::os
