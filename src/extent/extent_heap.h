@@ -97,6 +97,8 @@ class ExtentHeap {
   // A block in a mapping of its own, at least `bytes`.
   Extent* Map(size_t bytes, size_t alignment);
   void Unmap(Extent* extent);
+  // The pages of a block of whole pages, in a mapping of its own from now on; the block itself reads as zero. Null: refused, nothing changed.
+  Extent* MoveOut(const Extent* block);
   // Resizes by moving page tables. Null: refused, and the block is as it was.
   bool Remap(Extent* extent, size_t bytes, bool may_move);
 
@@ -219,6 +221,7 @@ class ExtentHeap {
   Hugepage* FindDense();
 
   // Without lock_.
+  Extent* EnterMapped(Extent* extent, char* base, size_t usable);
   bool Grow(size_t granules, unsigned align_granules);
   // Under grow_lock_.
   bool OpenPartial(Hugepage* h, unsigned committed);

@@ -22,6 +22,19 @@ Extent* ExtentHeap::Map(size_t bytes, size_t alignment) {
   const auto head = static_cast<size_t>(base - mapping);
   if (head != 0) pages_.unmap(mapping, head);
   if (slack != head) pages_.unmap(base + usable, slack - head);
+  return EnterMapped(extent, base, usable);
+}
+
+Extent* ExtentHeap::MoveOut(const Extent* block) {
+  Extent* extent = NewExtent();
+  if (extent == nullptr) return nullptr;
+  auto* moved = static_cast<char*>(pages_.move_out(block->base, block->block.usable));
+  if (moved != nullptr) return EnterMapped(extent, moved, block->block.usable);
+  meta_.Free(extent, sizeof(Extent));
+  return nullptr;
+}
+
+Extent* ExtentHeap::EnterMapped(Extent* extent, char* base, size_t usable) {
   extent->kind = Extent::Kind::kMapped;
   extent->huge = false;
   extent->base = base;

@@ -32,17 +32,15 @@ void* Mapped(ExtentHeap& heap, size_t size, size_t alignment) {
 void* MoveToOwnMapping(ExtentHeap& heap, Extent* block, size_t size) {
   const size_t bytes = block->block.usable;
   const size_t page = os::PageSize();
-  if (bytes < kMoveAtLeast || !IsAligned(block->base, page) || !IsAligned(bytes, page)) return nullptr;
-  Extent* mapped = heap.Map(bytes, 1);
+  if (block->kind == Extent::Kind::kMapped || bytes < kMoveAtLeast || !IsAligned(block->base, page) || !IsAligned(bytes, page)) return nullptr;
+  Extent* mapped = heap.MoveOut(block);
   if (mapped == nullptr) return nullptr;
-  if (heap.pages().move_pages(block->base, mapped->base, bytes)) {
-    if (heap.Remap(mapped, size, true)) {
-      g_large_counts.NoteResized(bytes, mapped->block.usable);
-      heap.Free(block);
-      return mapped->base;
-    }
-    heap.pages().move_pages(mapped->base, block->base, bytes);
+  if (heap.Remap(mapped, size, true)) {
+    g_large_counts.NoteResized(bytes, mapped->block.usable);
+    heap.Free(block);
+    return mapped->base;
   }
+  memcpy(block->base, mapped->base, bytes);
   heap.Unmap(mapped);
   return nullptr;
 }

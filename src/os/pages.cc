@@ -119,18 +119,21 @@ void* Remap(void* at, size_t old_size, size_t new_size, bool may_move) {
   return Failed(r) ? nullptr : reinterpret_cast<void*>(r);
 }
 
-bool MovePages(void* from, void* to, size_t size) {
+// To where the kernel likes. To a place of ours (MREMAP_FIXED) older kernels unmap that place first, and refuse then: what another thread
+// maps meanwhile would be there, and nobody could tell it from ours.
+void* MoveOut(void* from, size_t size) {
   Check(from, size);
-  Check(to, size);
-  const long flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-  if (Failed(arch::Syscall(SYS_mremap, Word(from), static_cast<long>(size), static_cast<long>(size), flags, Word(to)))) return false;
+  if (PageSizeIsSimulated()) return nullptr;  // as in Remap
+  const long flags = MREMAP_MAYMOVE | MREMAP_DONTUNMAP;
+  const long r = arch::Syscall(SYS_mremap, Word(from), static_cast<long>(size), static_cast<long>(size), flags, 0);
+  if (Failed(r)) return nullptr;
   // The range stays ours and empty. Said once more, because emulators forget it: they know mremap, not DONTUNMAP.
   RawMmap(from, size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE);
-  return true;
+  return reinterpret_cast<void*>(r);
 }
 
 }  // namespace
 
-constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MovePages, Populate, AdviseHuge, Collapse};
+constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, AdviseHuge, Collapse};
 
 }  // namespace xalloc::os

@@ -33,8 +33,9 @@ struct PageOps {
   void (*unmap)(void* at, size_t size);
   // Moves or resizes a whole mapping of ours without copying; null if refused, and then nothing changed.
   void* (*remap)(void* at, size_t old_size, size_t new_size, bool may_move);
-  // Moves the pages of [from, from+size) onto `to` (committed, same size); `from` stays committed and reads as zero.
-  bool (*move_pages)(void* from, void* to, size_t size);
+  // Moves the pages of [from, from+size) into a mapping of their own; `from` stays committed and reads as zero. Null if refused, and then
+  // nothing changed.
+  void* (*move_out)(void* from, size_t size);
   // Puts memory behind the range now, in one call instead of a page fault for each page. False: not possible; nothing is lost.
   bool (*populate)(void* at, size_t size);
   // Whether the range is to be backed by huge pages where it can be. False if refused.

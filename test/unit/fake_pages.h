@@ -38,7 +38,7 @@ class FakePages {
     for (auto& [at, size] : Get().mappings) munmap(at, size);
     Get() = State();
   }
-  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MovePages, Populate, AdviseHuge, Collapse}; }
+  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, AdviseHuge, Collapse}; }
 
  private:
   static bool Refused() {
@@ -115,11 +115,12 @@ class FakePages {
     Get().mappings[static_cast<char*>(moved)] = new_size;
     return moved;
   }
-  static bool MovePages(void* from, void* to, size_t size) {
-    if (Refused()) return false;
+  static void* MoveOut(void* from, size_t size) {
+    if (Refused()) return nullptr;
+    void* to = Take(size, PROT_READ | PROT_WRITE);
     memcpy(to, from, size);
     memset(from, 0, size);
-    return true;
+    return to;
   }
 };
 
