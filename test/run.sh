@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # bash test/run.sh [--full | --aarch64 | --pages]: installs what is missing from Debian packages, builds the configurations, runs the tests of
-# ctest label ci (natively all of them, elsewhere most), and ends with a table of what ran where: 25 minutes. --full: also label full, two
-# configurations more, and larger pages with every test. --aarch64: these configurations alone, but every test of them at every page size.
+# ctest label ci (natively all of them, elsewhere most), and ends with a table of what ran where: half an hour. --full: also label full, and
+# two configurations more. --aarch64: these configurations alone, but every test of them at every page size.
 # --pages: every test at every page size on both architectures, AArch64 as whole machines (test/machine), with gcc's Release build and both
 # libcs; two hours. Exit code 0: all passed.
 set -uo pipefail
@@ -11,7 +11,6 @@ cd "$top"
 . cmake/packages.sh
 label=ci
 configurations='rel|clangdbg|asan|tsan|musl|a64|a64musl'
-full() { [ "$label" != ci ]; }
 [ "${1:-}" = --full ] && label='ci|full' configurations+='|dbg|clang'
 only_aarch64() { [ "$configurations" = 'a64|a64musl' ]; }
 [ "${1:-}" = --aarch64 ] && configurations='a64|a64musl'
@@ -29,12 +28,11 @@ only_aarch64 || need g++ clang libgtest-dev libbenchmark-dev valgrind strace gdb
 # sanitizers and valgrind, which replace ours, get on with it; the instruments of bench/.
 any_page='^(docs|layers|model\..*|litmus\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind|startup)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
 if only_aarch64 || every_page; then any_page='^$'; fi
-# All tests everywhere would take too long: with larger pages those run that these change most, unless asked for more; and emulated not what
-# takes longest there (its real programs: --aarch64).
-larger_pages='^(unit|api|limits|misuse|smoke|survival\.purging)(\.|$)|^stress\.short$|^preload\.(redis|postgres|git)$'
-emulated=([4096]='^([^e]|emulated\.(sqlite|redis|git))' [16384]='^(unit\.|smoke$|stress\.short|emulated\.sqlite)'
-  [65536]='^(unit\.|smoke$|api\.xalloc|stress\.short|emulated\.(sqlite|redis|perl|resident))')
-slow_emulated='^(api\.libc|conf\.effects|golden\.baseline_above|musl\.misuse\.static)$'
+# Emulated, all tests at each page size would take too long. So, but for --aarch64, each real program runs at one or two of them, at larger
+# pages what those change most, and three slow ones of what rel runs not at all.
+emulated=([4096]='^([^e]|emulated\.(sqlite|python|redis|git))' [16384]='^(unit\.|smoke$|stress\.short|emulated\.sqlite)'
+  [65536]='^(unit\.|smoke$|api\.xalloc|stress\.short|emulated\.(sqlite|redis|perl|shells|resident))')
+slow_emulated='^(api\.libc|conf\.effects|golden\.baseline_above)$'
 # ... and there the emulator does not load the second library of LD_PRELOAD, whichever it is: the loader gets EFAULT for its name.
 two_preloads='^survival\.(loading\.interposers_.*|fork\.handlers_loaded_(before|after))$'
 system_page=$(getconf PAGESIZE)
@@ -68,11 +66,10 @@ check() {
   if [ "$page" -ne "$system_page" ]; then
     without=$any_page
     larger=("${knob:-XALLOC_DEBUG_PAGE_SIZE}=$page")
-    [ "$name" = rel ] && ! full && ! every_page && only=$larger_pages
   fi
   [ "$name" = a64 ] && [ "$page" -ne "$system_page" ] && without="$any_page|$two_preloads"
-  if [[ $name = a64* ]] && ! only_aarch64; then
-    [ "$name" = a64 ] && only=${emulated[$page]}
+  if [ "$name" = a64 ] && ! only_aarch64; then
+    only=${emulated[$page]}
     without+="|$slow_emulated"
   fi
   echo "== $name, pages of $page bytes"

@@ -108,7 +108,7 @@ static void under_filter(const long *calls, int n, uint32_t action, struct work 
 }
 
 static void killed(const void *call) {
-  const struct work small = {700000, 20, 0, 1}; /* four threads: 3 MB at a time */
+  const struct work small = {500000, 20, 0, 1}; /* four threads: 3 MB at a time, 4 once a part has grown; from 6 on memory is populated */
   under_filter(&((const struct call *)call)->number, 1, SECCOMP_RET_KILL_PROCESS, small);
 }
 
