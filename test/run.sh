@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# bash test/run.sh [--full | --aarch64 | --pages]: installs what is missing from Debian packages, builds the configurations, runs the tests of
-# ctest label ci (natively all of them, elsewhere most), and ends with a table of what ran where: half an hour. --full: also label full, and
-# two configurations more. --aarch64: these configurations alone, but every test of them at every page size.
-# --pages: every test at every page size on both architectures, AArch64 as whole machines (test/machine), with gcc's Release build and both
-# libcs; two hours. Exit code 0: all passed.
+# bash test/run.sh [--full | --aarch64 | --pages]: installs what is missing from Debian packages, builds every configuration, runs every test of
+# ctest label ci (--full: also label full), and ends with a table of what ran where. --aarch64: these configurations alone, but every test of
+# them at every page size. --pages: every test at every page size on both architectures, AArch64 as whole machines (test/machine), with gcc's
+# Release build and both libcs; two hours. Exit code 0: all passed.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 . cmake/packages.sh
 label=ci
-configurations='rel|clangdbg|asan|tsan|musl|a64|a64musl'
-[ "${1:-}" = --full ] && label='ci|full' configurations+='|dbg|clang'
+[ "${1:-}" = --full ] && label='ci|full'
+configurations='rel|dbg|clang|asan|tsan|musl|a64|a64musl'
 only_aarch64() { [ "$configurations" = 'a64|a64musl' ]; }
 [ "${1:-}" = --aarch64 ] && configurations='a64|a64musl'
 every_page() { [ "$configurations" = 'rel|musl' ]; }
@@ -33,7 +32,7 @@ if only_aarch64 || every_page; then any_page='^$'; fi
 emulated=([4096]='^([^e]|emulated\.(sqlite|python|redis|git))' [16384]='^(unit\.|smoke$|stress\.short|emulated\.sqlite)'
   [65536]='^(unit\.|smoke$|api\.xalloc|stress\.short|emulated\.(sqlite|redis|perl|shells|resident))')
 slow_emulated='^(api\.libc|conf\.effects|golden\.baseline_above)$'
-# ... and there the emulator does not load the second library of LD_PRELOAD, whichever it is: the loader gets EFAULT for its name.
+# At larger pages the emulator does not load the second library of LD_PRELOAD, whichever it is: the loader gets EFAULT for its name.
 two_preloads='^survival\.(loading\.interposers_.*|fork\.handlers_loaded_(before|after))$'
 system_page=$(getconf PAGESIZE)
 jobs=${JOBS:-$(nproc)}
@@ -90,11 +89,8 @@ missing() {
 
 # The benchmarks are built, and run once, in one configuration only.
 pages="4096$(every_page && echo ' 16384') 65536" run rel -DCMAKE_BUILD_TYPE=Release
-# With assertions, by the other compiler, optimised.
-clang=(-DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DXALLOC_BENCH=OFF)
-pages=16384 run clangdbg -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O2 -g" "${clang[@]}"
 pages=16384 run dbg -DCMAKE_BUILD_TYPE=Debug -DXALLOC_BENCH=OFF
-run clang -DCMAKE_BUILD_TYPE=Release "${clang[@]}"
+run clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DXALLOC_BENCH=OFF
 pages="4096 65536" run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
 run tsan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=thread
 pages="4096$(every_page && echo ' 16384 65536')" run musl -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/x86_64-linux-musl.cmake
@@ -111,7 +107,7 @@ echo
 echo "what ran where:"
 for row in "${rows[@]}"; do
   IFS='|' read -r name page result time more <<<"$row"
-  printf '  %-8s %5s  %-12s %5s s  %s\n' "$name" "$page" "$result" "$time" "$more"
+  printf '  %-7s %5s  %-12s %5s s  %s\n' "$name" "$page" "$result" "$time" "$more"
 done
 echo "in all: $SECONDS s"
 every_page || echo "not run, of what rel runs with pages of $system_page bytes (why: any_page in test/run.sh, and each CMakeLists.txt):"
