@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# bash test/run.sh [--full | --aarch64 | --pages]: installs what is missing from Debian packages, builds every configuration, runs every test of
-# ctest label ci (--full: also label full), and ends with a table of what ran where. --aarch64: these configurations alone, but every test of
-# them at every page size. --pages: every test at every page size on both architectures, AArch64 as whole machines (test/machine), with gcc's
-# Release build and both libcs; two hours. Exit code 0: all passed.
+# bash test/run.sh [--full | --aarch64 | --pages]: installs what is missing from Debian packages, builds the configurations, runs every test of
+# ctest label ci, and ends with a table of what ran where. --full: also label full, and gcc's Debug and clang's Release build. --aarch64: these
+# configurations alone, but every test of them at every page size. --pages: every test at every page size on both architectures, AArch64 as
+# whole machines (test/machine), with gcc's Release build and both libcs; an hour and more. Exit code 0: all passed.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 . cmake/packages.sh
 label=ci
-[ "${1:-}" = --full ] && label='ci|full'
-configurations='rel|dbg|clang|asan|tsan|musl|a64|a64musl'
+configurations='rel|clangdbg|asan|tsan|musl|a64|a64musl'
+[ "${1:-}" = --full ] && label='ci|full' configurations+='|dbg|clang'
 only_aarch64() { [ "$configurations" = 'a64|a64musl' ]; }
 [ "${1:-}" = --aarch64 ] && configurations='a64|a64musl'
 every_page() { [ "$configurations" = 'rel|musl' ]; }
@@ -28,10 +28,10 @@ only_aarch64 || need g++ clang libgtest-dev libbenchmark-dev valgrind strace gdb
 any_page='^(docs|layers|model\..*|litmus\..*|golden\.(binary\..*|fast_path|baseline.*|callgrind|startup)|api\.libc|tools\.(sanitizers|valgrind)|bench\.(compare|summary|locks))$'
 if only_aarch64 || every_page; then any_page='^$'; fi
 # Emulated, all tests at each page size would take too long. So, but for --aarch64, each real program runs at one or two of them, at larger
-# pages what those change most, and three slow ones of what rel runs not at all.
+# pages what those change most, and five slow ones of what rel and musl run not at all.
 emulated=([4096]='^([^e]|emulated\.(sqlite|python|redis|git))' [16384]='^(unit\.|smoke$|stress\.short|emulated\.sqlite)'
   [65536]='^(unit\.|smoke$|api\.xalloc|stress\.short|emulated\.(sqlite|redis|perl|shells|resident))')
-slow_emulated='^(api\.libc|conf\.effects|golden\.baseline_above)$'
+slow_emulated='^(api\.libc|conf\.effects|golden\.baseline_above|misuse|musl\.misuse\.static)$'
 # At larger pages the emulator does not load the second library of LD_PRELOAD, whichever it is: the loader gets EFAULT for its name.
 two_preloads='^survival\.(loading\.interposers_.*|fork\.handlers_loaded_(before|after))$'
 system_page=$(getconf PAGESIZE)
@@ -67,8 +67,8 @@ check() {
     larger=("${knob:-XALLOC_DEBUG_PAGE_SIZE}=$page")
   fi
   [ "$name" = a64 ] && [ "$page" -ne "$system_page" ] && without="$any_page|$two_preloads"
-  if [ "$name" = a64 ] && ! only_aarch64; then
-    only=${emulated[$page]}
+  if [[ $name = a64* ]] && ! only_aarch64; then
+    [ "$name" = a64 ] && only=${emulated[$page]}
     without+="|$slow_emulated"
   fi
   echo "== $name, pages of $page bytes"
@@ -89,8 +89,10 @@ missing() {
 
 # The benchmarks are built, and run once, in one configuration only.
 pages="4096$(every_page && echo ' 16384') 65536" run rel -DCMAKE_BUILD_TYPE=Release
+clang=(-DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DXALLOC_BENCH=OFF)
+pages=16384 run clangdbg -DCMAKE_BUILD_TYPE=Debug "${clang[@]}"
 pages=16384 run dbg -DCMAKE_BUILD_TYPE=Debug -DXALLOC_BENCH=OFF
-run clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DXALLOC_BENCH=OFF
+run clang -DCMAKE_BUILD_TYPE=Release "${clang[@]}"
 pages="4096 65536" run asan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=address,undefined
 run tsan -DCMAKE_BUILD_TYPE=Debug -DXALLOC_SANITIZE=thread
 pages="4096$(every_page && echo ' 16384 65536')" run musl -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/x86_64-linux-musl.cmake

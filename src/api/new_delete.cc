@@ -86,13 +86,12 @@ XALLOC_NOINLINE void* NewSlow(size_t size) {
   return p;
 }
 
-XALLOC_INLINE void* New(size_t size) { return AllocateOr<NewSlow>(size); }
+XALLOC_INLINE void* New(size_t size) { XALLOC_TAIL_CALL return AllocateOr<NewSlow>(size); }
 
-void* NewAligned(size_t size, std::align_val_t alignment) {
+void* NewAligned(size_t size, std::align_val_t alignment, const void* caller) {
   const auto align = static_cast<size_t>(alignment);
   void* p = MallocAligned(size, align, false);
   if (XALLOC_LIKELY(p != nullptr)) return p;
-  const void* caller = __builtin_return_address(0);  // this is inlined or a tail call
   p = TryHandlers(size, align, caller);
   if (p == nullptr) ThrowBadAlloc(size, caller);
   return p;
@@ -106,10 +105,9 @@ bool CanCatch() {
 }
 
 // A handler may throw; nothrow forms turn that into null.
-void* NewNothrow(size_t size, const std::nothrow_t& tag) noexcept {
+void* NewNothrow(size_t size, const std::nothrow_t& tag, const void* caller) noexcept {
   void* p = Malloc(size);
   if (XALLOC_LIKELY(p != nullptr)) return p;
-  const void* caller = __builtin_return_address(0);
   if (!CanCatch()) {
     // The runtime's own form can: it calls the throwing form, which is ours.
     using Form = void* (*)(size_t, const std::nothrow_t&);
@@ -124,11 +122,10 @@ void* NewNothrow(size_t size, const std::nothrow_t& tag) noexcept {
   }
 }
 
-void* NewAlignedNothrow(size_t size, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
+void* NewAlignedNothrow(size_t size, std::align_val_t alignment, const std::nothrow_t& tag, const void* caller) noexcept {
   const auto align = static_cast<size_t>(alignment);
   void* p = MallocAligned(size, align, false);
   if (XALLOC_LIKELY(p != nullptr)) return p;
-  const void* caller = __builtin_return_address(0);
   if (!CanCatch()) {
     using Form = void* (*)(size_t, std::align_val_t, const std::nothrow_t&);
     Form form = &operator new;
@@ -146,18 +143,19 @@ void* NewAlignedNothrow(size_t size, std::align_val_t alignment, const std::noth
 }  // namespace xalloc
 
 #define XALLOC_OPERATOR [[gnu::visibility("default"), gnu::weak]]
+#define XALLOC_CALLER __builtin_return_address(0)
 
-XALLOC_OPERATOR XALLOC_HOT void* operator new(size_t n) { return xalloc::New(n); }
-XALLOC_OPERATOR XALLOC_HOT void* operator new[](size_t n) { return xalloc::New(n); }
-XALLOC_OPERATOR void* operator new(size_t n, const std::nothrow_t& t) noexcept { return xalloc::NewNothrow(n, t); }
-XALLOC_OPERATOR void* operator new[](size_t n, const std::nothrow_t& t) noexcept { return xalloc::NewNothrow(n, t); }
-XALLOC_OPERATOR void* operator new(size_t n, std::align_val_t a) { return xalloc::NewAligned(n, a); }
-XALLOC_OPERATOR void* operator new[](size_t n, std::align_val_t a) { return xalloc::NewAligned(n, a); }
+XALLOC_OPERATOR XALLOC_HOT void* operator new(size_t n) { XALLOC_TAIL_CALL return xalloc::New(n); }
+XALLOC_OPERATOR XALLOC_HOT void* operator new[](size_t n) { XALLOC_TAIL_CALL return xalloc::New(n); }
+XALLOC_OPERATOR void* operator new(size_t n, const std::nothrow_t& t) noexcept { return xalloc::NewNothrow(n, t, XALLOC_CALLER); }
+XALLOC_OPERATOR void* operator new[](size_t n, const std::nothrow_t& t) noexcept { return xalloc::NewNothrow(n, t, XALLOC_CALLER); }
+XALLOC_OPERATOR void* operator new(size_t n, std::align_val_t a) { return xalloc::NewAligned(n, a, XALLOC_CALLER); }
+XALLOC_OPERATOR void* operator new[](size_t n, std::align_val_t a) { return xalloc::NewAligned(n, a, XALLOC_CALLER); }
 XALLOC_OPERATOR void* operator new(size_t n, std::align_val_t a, const std::nothrow_t& t) noexcept {
-  return xalloc::NewAlignedNothrow(n, a, t);
+  return xalloc::NewAlignedNothrow(n, a, t, XALLOC_CALLER);
 }
 XALLOC_OPERATOR void* operator new[](size_t n, std::align_val_t a, const std::nothrow_t& t) noexcept {
-  return xalloc::NewAlignedNothrow(n, a, t);
+  return xalloc::NewAlignedNothrow(n, a, t, XALLOC_CALLER);
 }
 
 XALLOC_OPERATOR XALLOC_HOT void operator delete(void* p) noexcept { xalloc::Free(p); }

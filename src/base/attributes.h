@@ -10,6 +10,12 @@
 #define XALLOC_COLD [[gnu::cold, gnu::noinline]]
 #define XALLOC_NOINLINE [[gnu::noinline]]
 #define XALLOC_INLINE [[gnu::always_inline]] inline
+// Before a return of a call with the same signature: a jump at any level of optimization, where the compiler knows the word.
+#if defined(__has_cpp_attribute) && __has_cpp_attribute(clang::musttail)
+#define XALLOC_TAIL_CALL [[clang::musttail]]
+#else
+#define XALLOC_TAIL_CALL
+#endif
 #define XALLOC_EXPORT extern "C" [[gnu::visibility("default")]]
 
 #ifndef XALLOC_DEBUG

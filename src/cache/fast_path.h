@@ -108,7 +108,7 @@ XALLOC_NOINLINE void* AllocateMediumOr(size_t size) {
     void* p = Pop(t_local.front->BinAt(MediumCode(size)));
     if (XALLOC_LIKELY(p != nullptr)) return p;
   }
-  return Slow(size);
+  XALLOC_TAIL_CALL return Slow(size);
 }
 
 // `Slow`: what to do instead, in tail position: each exported form fails in its own way.
@@ -119,7 +119,7 @@ XALLOC_INLINE void* AllocateOr(size_t size) {
     void* p = Pop(front->BinAt(front->tiny_code[(size + 7) / 8]));
     if (XALLOC_LIKELY(p != nullptr)) return p;
   }
-  return AllocateMediumOr<Slow>(size);
+  XALLOC_TAIL_CALL return AllocateMediumOr<Slow>(size);
 }
 
 XALLOC_INLINE void* Malloc(size_t size) { return AllocateOr<MallocSlow>(size); }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Each of the first 50 mmaps, and of the first 30 mprotects, refused once. The program copes; where the refusal hits the dynamic
-# loader itself (before the program is loaded) it may say so and exit 127.
+# Each of the first 35 mmaps, of which the last are all alike, and of the first 30 mprotects, refused once. The program copes; where the
+# refusal hits the dynamic loader itself (before the program is loaded) it may say so and exit 127.
 . "$(dirname "$0")/common.sh"
 program=$2
-# The n-th call of `call`, counted over env and the program, is refused.
+# The program's n-th call of `call` is refused.
 refuse() {
-  strace -f --seccomp-bpf -o /dev/null -e trace="${call%%:*}" -e inject="${call%%:*}":error=ENOMEM:when="$n" env LD_PRELOAD="$1" "$program" >"$work/${call%%:*}${1:+.ours}" 2>&1 || return $?
+  strace -f --seccomp-bpf -o /dev/null -e trace="${call%%:*}" -e inject="${call%%:*}":error=ENOMEM:when="$n" -E LD_PRELOAD="$1" "$program" >"$work/${call%%:*}${1:+.ours}" 2>&1 || return $?
 }
 # all_of <call>:<how many>
 all_of() {
@@ -15,7 +15,7 @@ all_of() {
     code=0
     refuse "$library" || code=$?
     [ "$code" -eq 0 ] && continue
-    # What hits env or the loader before the library is there ends the plain program just the same.
+    # What hits the loader before the library is there ends the plain program just the same.
     plain=0
     refuse "" || plain=$?
     if [ "$code" -ne "$plain" ] && ! grep -q -E 'error while loading|cannot (map|allocate|change|be preloaded|create)|failed to map' "$work/${call%%:*}.ours"; then
@@ -25,7 +25,7 @@ all_of() {
   done
   return "$bad"
 }
-all_of mmap:50 &
+all_of mmap:35 &
 all_of mprotect:30
 wait $!
 echo "every refusal survived"
