@@ -22,6 +22,7 @@ using BinGuard = os::Guard<os::Rank::kBin>;
 // grow when a phase ends and its blocks never come back. What lies unused ages away.
 constexpr unsigned kDepotBatches = 1;
 constexpr size_t kDepotBytes = size_t{1} << 20;
+constexpr unsigned kAsked = 8;  // arenas, this one among them, whose slabs are looked at before a new one is made
 // harden:off: what is no live block is passed over, and lost if it was one.
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
 
@@ -35,7 +36,8 @@ static_assert(kMostTcacheMax == kMaxSmall && kMostNarenas == kMaxArenas);
 unsigned Arena::Refill(unsigned cls, void** out, unsigned n) {
   unsigned got = TakeFromDepot(cls, out, n);
   if (got == 0 && n == ShapeOf(cls).batch) got = StealFromNeighbours(cls, out, n);
-  return got != 0 ? got : TakeFromSlabs(cls, out, n);
+  if (got == 0) got = TakeFromSlabs(cls, out, n);
+  return got == 0 && BinInUse(cls) && t_bound == 0 ? TakeFromOthersSlabs(cls, out, n) : got;
 }
 
 unsigned Arena::TakeFromDepot(unsigned cls, void** out, unsigned n) {
@@ -73,6 +75,18 @@ unsigned Arena::StealFromNeighbours(unsigned cls, void** out, unsigned n) {
   return 0;
 }
 
+// Where this arena would need one more slab, and another has half of one free. Its first it makes itself: what threads are given at their
+// start lies apart. Who is bound to an arena gets what is that arena's.
+unsigned Arena::TakeFromOthersSlabs(unsigned cls, void** out, unsigned n) {
+  const unsigned count = g_arenas.count();
+  for (unsigned i = 1; i < Min(count, kAsked); ++i) {
+    Arena* other = g_arenas.At((index_ + i) % count);
+    if (other == nullptr || __atomic_load_n(&other->bins_[cls].free_slots, __ATOMIC_RELAXED) < ShapeOf(cls).slots / 2u) continue;
+    if (const unsigned got = other->TakeFromSlabs(cls, out, n); got != 0) return got;
+  }
+  return 0;
+}
+
 unsigned Arena::TakeFromSlabs(unsigned cls, void** out, unsigned n) {
   Bin& bin = bins_[cls];
   BinGuard guard(locks_[cls]);
@@ -84,7 +98,7 @@ unsigned Arena::TakeFromSlabs(unsigned cls, void** out, unsigned n) {
       // TakeSlots fills the end of what it is given: from `left` downward.
       const unsigned got = TakeSlots(slab, out + left - Min<unsigned>(left, slab->free_count), left);
       left -= got;
-      bin.free_slots -= got;
+      bin.CountFree(-int64_t{got});
       Rebucket(bin, slab, BucketOf(slab, ShapeOf(cls)));
     }
   }
@@ -104,7 +118,7 @@ bool Arena::AddSlab(unsigned cls) {
   BinGuard guard(locks_[cls]);
   bin.slabs++;
   bin.counters.nslabs++;
-  bin.free_slots += slab->free_count;
+  bin.CountFree(slab->free_count);
   Rebucket(bin, slab, BucketOf(slab, ShapeOf(cls)));
   return true;
 }
@@ -207,7 +221,7 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
     const PutCount put = PutSlots(slab, shape, objects + i, n - i);
     i += put.count;
     bin.counters.ndalloc += put.count;
-    bin.free_slots += put.count;
+    bin.CountFree(put.count);
     // Where nothing went in there is nothing to settle.
     if (XALLOC_LIKELY(put.count != 0) && XALLOC_UNLIKELY(Settle(bin, slab, shape))) {
       heap.ClearOwners(slab);
@@ -257,7 +271,7 @@ void Arena::ReleaseEmptySlabs() {
     while (slab != nullptr && slab->free_count != ShapeOf(cls).slots) slab = slab->next;
     if (slab != nullptr) {
       Rebucket(bin, slab, kNoBucket);
-      bin.free_slots -= slab->free_count;
+      bin.CountFree(-int64_t{slab->free_count});
       bin.slabs--;
       bin.counters.nslabs_freed++;
       backing_.heap->ClearOwners(slab);

@@ -102,8 +102,10 @@ class Arena {
     bool depot_missed = false;  // a whole batch came from slabs since the depot was last full
     uint32_t slabs = 0;
     uint32_t partial_slabs = 0;
-    uint64_t free_slots = 0;
+    uint64_t free_slots = 0;  // peeked at
     BinCounters counters;
+
+    void CountFree(int64_t slots) { __atomic_store_n(&free_slots, free_slots + static_cast<uint64_t>(slots), __ATOMIC_RELAXED); }
   };
 
   static unsigned TakeTop(Bin& bin, void** out, unsigned n);
@@ -112,6 +114,7 @@ class Arena {
   void BeginDepotAge(unsigned cls);
   unsigned TakeFromDepot(unsigned cls, void** out, unsigned n);
   unsigned StealFromNeighbours(unsigned cls, void** out, unsigned n);
+  unsigned TakeFromOthersSlabs(unsigned cls, void** out, unsigned n);
   unsigned PushToDepot(unsigned cls, void** objects, unsigned n);
   void SetDepotCapacity(unsigned cls, unsigned capacity);
   static unsigned BucketOf(const Extent* slab, const SlabShape& shape);
@@ -142,7 +145,7 @@ XALLOC_INLINE bool Arena::Settle(Bin& bin, Extent* slab, const SlabShape& shape)
     const bool listed = slab->bucket != kNoBucket;
     if (bin.partial_slabs > (listed ? 1u : 0u)) {
       Rebucket(bin, slab, kNoBucket);
-      bin.free_slots -= slab->free_count;
+      bin.CountFree(-int64_t{slab->free_count});
       bin.slabs--;
       bin.counters.nslabs_freed++;
       return true;

@@ -109,7 +109,7 @@ Extent* Arena::TakeCold(unsigned cls, unsigned bucket, Extent* last, bool now, u
       SlabBits(slab)[w] = 0;
     }
     g_loan.slab = slab;
-    bin.free_slots -= slab->free_count;
+    bin.CountFree(-int64_t{slab->free_count});
     slab->free_count = 0;
     Rebucket(bin, slab, kNoBucket);
     return slab;
@@ -134,7 +134,7 @@ void Arena::PutBackCold() {
     count += PopCount(bits);
   }
   g_loan.slab = nullptr;
-  bin.free_slots += count - freed;
+  bin.CountFree(int64_t{count} - freed);
   slab->free_count = static_cast<uint16_t>(count);
   const bool release = Settle(bin, slab, shape);
   if (release) {

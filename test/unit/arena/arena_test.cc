@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "unit/fake_pages.h"
@@ -193,6 +194,58 @@ TEST(ArenaTest, UnusedDepotsAge) {
   arena->Flush(cls, a.data(), batch);
   for (int i = 0; i < 20; ++i) arena->AgeDepots(Arena::Ageing::kBatch);
   EXPECT_EQ(arena->StatsOf(cls).depot, 0u);
+}
+
+// Another one than `first`: arenas go by the thread here, and threads come until one has it.
+Arena* OtherArena(Arena* first) {
+  const int64_t before = std::exchange(g_options.percpu_arena, 0);
+  Arena* other = nullptr;
+  std::vector<std::unique_ptr<char[]>> between;
+  for (int i = 0; i < 200 && (other == nullptr || other == first); ++i) {
+    std::thread([&other] { other = g_arenas.Current(); }).join();
+    between.emplace_back(new char[size_t{1} << 20]);  // the next stack lies elsewhere
+  }
+  g_options.percpu_arena = before;
+  return other;
+}
+
+TEST(ArenaTest, AHalfEmptySlabOfAnotherArenaServesBeforeANewOne) {
+  Arena* const theirs = FirstArena();
+  Arena* const ours = OtherArena(theirs);
+  ASSERT_NE(ours, theirs);
+  const unsigned cls = SizeToClass(5000);
+  const unsigned slots = ShapeOf(cls).slots;
+  std::vector<void*> a(slots), b(slots + 1);
+  for (void*& p : a) ASSERT_EQ(Fill(theirs, cls, &p, 1), 1u);
+  Arena::FlushToSlabs(cls, a.data(), slots - 1);
+  ASSERT_EQ(theirs->StatsOf(cls).free_slots, slots - 1);
+  // The first slab is an arena's own.
+  for (unsigned i = 0; i < slots; ++i) ASSERT_EQ(Fill(ours, cls, &b[i], 1), 1u);
+  EXPECT_EQ(ours->StatsOf(cls).slabs, 1u);
+  EXPECT_EQ(theirs->StatsOf(cls).free_slots, slots - 1);
+  // ... and so is all that a thread gets which is bound to it.
+  t_bound = 1;
+  EXPECT_EQ(ours->Refill(cls, &b[slots], 1), 0u);
+  t_bound = 0;
+  // Then theirs are taken while half of a slab is free there, one new one is made, and it all goes back to where it came from.
+  ASSERT_EQ(Fill(ours, cls, &b[slots], 1), 1u);
+  EXPECT_EQ(ours->StatsOf(cls).slabs, 1u);
+  EXPECT_EQ(theirs->StatsOf(cls).free_slots, slots - 2);
+  unsigned more = 0;
+  while (ours->StatsOf(cls).slabs == 1) {
+    b.push_back(nullptr);
+    ASSERT_EQ(Fill(ours, cls, &b.back(), 1), 1u);
+    ++more;
+  }
+  EXPECT_EQ(theirs->StatsOf(cls).free_slots, (slots - 1) / 2);
+  EXPECT_EQ(more, slots - 1 - 1 - (slots - 1) / 2 + 1);
+  Arena::FlushToSlabs(cls, b.data(), static_cast<unsigned>(b.size()));
+  Arena::FlushToSlabs(cls, &a.back(), 1);
+  for (Arena* arena : {theirs, ours}) {
+    arena->ReleaseEmptySlabs();
+    arena->Validate();
+    EXPECT_EQ(arena->StatsOf(cls).slabs, 0u);
+  }
 }
 
 TEST(ArenaTest, ThreadsFreeEachOthersObjects) {
