@@ -2,8 +2,8 @@
 // The slow paths of one bin: how many objects move, and when a bin grows or shrinks.
 //
 // A bin starts with kInlineSlots - 1 slots inside the cache's block; a refill fetches 1, 1, 1, 2, 4 ... objects up to a batch; the bin
-// moves to a larger array (32, 128, 512 slots) when it proves hot: an underflow follows an overflow, or two underflows in one
-// tick. A thread that touches many sizes a few times stays within its two pages.
+// moves to an array of twice the slots, up to 512, when it proves hot: an underflow follows an overflow, or two underflows in one tick.
+// A thread that touches many sizes a few times stays within its two pages.
 #include "cache/thread_cache.h"
 
 #include <string.h>
@@ -11,16 +11,16 @@
 namespace xalloc {
 namespace {
 
-constexpr unsigned kLevels[] = {kInlineSlots, 32, 128, 512};  // slots with the sentinel; powers of two: what meta hands out
 constexpr unsigned kSlowRefills = 2;  // of one object each, before refills double
 // The arrays of all threads together may come to hold this much; no thread is held below kLeastBudget.
 constexpr size_t kGlobalBudget = size_t{32} << 20, kLeastBudget = size_t{256} << 10;
 
 unsigned MaxCapacity(unsigned cls) { return Min(ShapeOf(cls).batch * 2u - 1, CachedAtMost(cls)); }
-unsigned SlotsOfLevel(unsigned capacity) {
-  unsigned level = 0;
-  while (kLevels[level] <= capacity) ++level;
-  return kLevels[level];
+// Of the array that holds so much, the sentinel included: powers of two are what meta hands out.
+unsigned SlotsFor(unsigned capacity) {
+  unsigned slots = kInlineSlots;
+  while (slots <= capacity) slots *= 2;
+  return slots;
 }
 unsigned CountOf(const ThreadCache* cache, unsigned cls) { return static_cast<unsigned>(cache->bins[cls].top - cache->state[cls].base()); }
 
@@ -42,8 +42,8 @@ void FirstUse(ThreadCache* cache, unsigned cls) {
 
 bool Grow(ThreadCache* cache, unsigned cls) {
   BinState& s = cache->state[cls];
-  const unsigned old_slots = SlotsOfLevel(s.capacity);
-  const unsigned slots = old_slots * 4;
+  const unsigned old_slots = SlotsFor(s.capacity);
+  const unsigned slots = old_slots * 2;
   if (s.capacity >= MaxCapacity(cls)) return false;
   const unsigned capacity = Min(slots - 1, MaxCapacity(cls));
   const size_t more = (capacity - s.capacity) * ClassSize(cls);
