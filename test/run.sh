@@ -109,7 +109,7 @@ echo
 echo "what ran where:"
 for row in "${rows[@]}"; do
   IFS='|' read -r name page result time more <<<"$row"
-  printf '  %-7s %5s  %-12s %5s s  %s\n' "$name" "$page" "$result" "$time" "$more"
+  printf '  %-8s %5s  %-12s %5s s  %s\n' "$name" "$page" "$result" "$time" "$more"
 done
 echo "in all: $SECONDS s"
 every_page || echo "not run, of what rel runs with pages of $system_page bytes (why: any_page in test/run.sh, and each CMakeLists.txt):"

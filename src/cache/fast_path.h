@@ -8,7 +8,7 @@
 //     MallocSlow                               a miss, through the frame that sets errno or throws
 //       OwnCache                               first call of the thread: makes the cache; of the process: reads the options
 //       RefillAndPop                           under the cache's lock
-//         Arena::Refill                        depot -> a neighbour's depot -> fullest slab -> new slab
+//         Arena::Refill                        depot -> a neighbour's depot -> fullest slab -> another arena's -> new slab
 //           NewSlab -> ExtentHeap::Allocate    -> Grow -> mprotect, mmap
 //       LargeAllocate                          above 32 KiB
 //

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Each of the first 35 mmaps, of which the last are all alike, and of the first 30 mprotects, refused once. The program copes; where the
-# refusal hits the dynamic loader itself (before the program is loaded) it may say so and exit 127.
+# Each of the first 40 mmaps (what follows is alike) and of the first 30 mprotects, refused once. The program copes; where the refusal hits
+# the dynamic loader itself (before the program is loaded) it may say so and exit 127.
 . "$(dirname "$0")/common.sh"
 program=$2
 # The program's n-th call of `call` is refused.
@@ -25,7 +25,7 @@ all_of() {
   done
   return "$bad"
 }
-all_of mmap:35 &
+all_of mmap:40 &
 all_of mprotect:30
 wait $!
 echo "every refusal survived"

@@ -247,7 +247,7 @@ TEST(ArenaTest, AHalfEmptySlabOfAnotherArenaServesBeforeANewOne) {
     ++more;
   }
   EXPECT_EQ(theirs->StatsOf(cls).free_slots, (slots - 1) / 2);
-  EXPECT_EQ(more, slots - 1 - 1 - (slots - 1) / 2 + 1);
+  EXPECT_EQ(more, slots - 1 - (slots - 1) / 2);
   Arena::FlushToSlabs(cls, b.data(), static_cast<unsigned>(b.size()));
   Arena::FlushToSlabs(cls, &a.back(), 1);
   for (Arena* arena : {theirs, ours}) {
