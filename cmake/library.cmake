@@ -7,7 +7,7 @@ file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c
 set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
 # So is what a small program never runs: many kernels map 64 KiB around each fault. (Others map as much of a file as lies together.)
 set(XALLOC_RUN_LATE ${XALLOC_SOURCES})
-list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|bind|address_map|extent_purge|extent_mapped|cold|purger|decay|report|cgroup|interval|new_delete).cc")
+list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(conf|ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|address_map|extent_purge|extent_mapped|cold|report|cgroup|interval|new_delete).cc")
 list(FILTER XALLOC_RUN_LATE EXCLUDE REGEX "/hooks.cc")
 # Last of all, arrays of 32 and 64 KiB that most programs never touch: with pages of 64 KiB they would part the variables around them.
 set(XALLOC_UNTOUCHED_ARRAYS ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/arena/directory.cc ${PROJECT_SOURCE_DIR}/src/cache/explicit.cc)
@@ -64,7 +64,7 @@ endif()
 # Run rarely, but resident in every process: small rather than fast.
 set(XALLOC_RARELY_RUN ${XALLOC_SOURCES})
 list(FILTER XALLOC_RARELY_RUN INCLUDE REGEX
-  "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|address_map|chunk|default_hooks|directory|manual|manual_chunks|manual_life|manual_path|explicit|bind|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow).cc")
+  "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|address_map|chunk|default_hooks|directory|manual|manual_chunks|manual_life|manual_path|explicit|bind|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow|extent_purge|large|registry|reporting|thread_stats|threads).cc")
 list(FILTER XALLOC_RARELY_RUN EXCLUDE REGEX "/snapshot.cc")
 set_source_files_properties(${XALLOC_RARELY_RUN} PROPERTIES COMPILE_OPTIONS -Os)
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/conf/built_in.cc PROPERTIES COMPILE_DEFINITIONS "XALLOC_MALLOC_CONF=\"${XALLOC_MALLOC_CONF}\";XALLOC_CONF_LINK=\"${XALLOC_CONF_LINK}\"")
@@ -82,7 +82,7 @@ if(NOT XALLOC_SANITIZE)
   # libc only: a C program must not get a C++ runtime loaded. initfirst: ready before every other constructor.
   function(xalloc_link name)
     set_target_properties(${name} PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
-    target_link_options(${name} PRIVATE -nodefaultlibs
+    target_link_options(${name} PRIVATE -nostdlib
       LINKER:-z,now,-z,relro,-z,nodelete,-z,initfirst,-z,defs,-Bsymbolic-functions,--gc-sections,-O1
       LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
     target_link_libraries(${name} PRIVATE -lc -lgcc)

@@ -73,7 +73,7 @@ void AfterForkInChild() {
 void OnLoad() {
   os::RegisterForkHandlers(BeforeFork, AfterForkInParent, AfterForkInChild);
   // The options are read at the first allocation; who gave some can bear it now.
-  if (os::Environment("MALLOC_CONF") != nullptr || os::Environment("XALLOC_CONF") != nullptr || ProgramHasConf()) OwnCache();
+  if (os::Environment(kMallocConf) != nullptr || os::Environment(kXallocConf) != nullptr || ProgramHasConf()) OwnCache();
   if (g_options.stats_print != 0) KeepStderr();
   if (g_options.stats_page != 0) OpenStatsPage();
   if (!os::SanitizerPresent()) return;

@@ -12,6 +12,10 @@
 #include "os/thread.h"
 #include "purge/purger.h"
 
+// What the compiler's start files say of a shared object. Without them nothing of the first and the last page of its code runs at start and exit.
+extern "C" [[gnu::visibility("hidden")]] void* __dso_handle;
+void* __dso_handle = &__dso_handle;
+
 namespace xalloc {
 namespace {
 
@@ -19,14 +23,16 @@ using Main = void* (*)(void*);
 
 constinit Atomic<os::CreateThread> g_next{nullptr};  // relaxed: set to one value only
 
+XALLOC_ALWAYS_READ("names") constexpr char kName[] = "pthread_create", kLibc[] = "libc.so.6";
+
 // The one behind ours, or null.
 os::CreateThread Next() {
   if (g_next.Relaxed() != nullptr) return g_next.Relaxed();
-  void* next = dlsym(RTLD_NEXT, "pthread_create");
+  void* next = dlsym(RTLD_NEXT, kName);
   // A tracer's dlsym, which passes our question on as its own, gets us for an answer.
   if (next == reinterpret_cast<void*>(pthread_create)) {
-    void* libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
-    next = libc != nullptr ? dlsym(libc, "pthread_create") : nullptr;
+    void* libc = dlopen(kLibc, RTLD_LAZY | RTLD_NOLOAD);
+    next = libc != nullptr ? dlsym(libc, kName) : nullptr;
     if (next == reinterpret_cast<void*>(pthread_create)) next = nullptr;
   }
   g_next.SetRelaxed(reinterpret_cast<os::CreateThread>(next));

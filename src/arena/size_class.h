@@ -78,7 +78,7 @@ constexpr ShapeTable MakeShapes() {
   for (unsigned c = 1; c <= kNumClasses; ++c) t.row[c] = MakeShape(c);
   return t;
 }
-inline constexpr ShapeTable kShapes = MakeShapes();
+XALLOC_ALWAYS_READ("shapes") inline constexpr ShapeTable kShapes = MakeShapes();
 constexpr unsigned kMostSlots = kShapes.row[1].slots;
 
 XALLOC_INLINE const SlabShape& ShapeOf(unsigned cls) { return kShapes.row[cls]; }

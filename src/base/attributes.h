@@ -16,6 +16,9 @@
 #else
 #define XALLOC_TAIL_CALL
 #endif
+// Constants that every process reads lie next to what the loader has written to, so that the pages of those that few processes read stay
+// out of memory: a kernel brings in 64 KiB around a touch.
+#define XALLOC_ALWAYS_READ(name) [[gnu::section(".data.rel.ro." name)]]
 #define XALLOC_EXPORT extern "C" [[gnu::visibility("default")]]
 
 #ifndef XALLOC_DEBUG

@@ -97,7 +97,7 @@ constexpr MediumTable MakeMediumTable() {
   for (size_t i = 0; i <= kMaxSmall / 128; ++i) t.code[i] = static_cast<uint8_t>(SizeToClass(i * 128) * 2);
   return t;
 }
-inline constexpr MediumTable kMedium = MakeMediumTable();
+XALLOC_ALWAYS_READ("medium") inline constexpr MediumTable kMedium = MakeMediumTable();
 XALLOC_INLINE unsigned MediumCode(size_t size) { return kMedium.code[(size + 127) / 128]; }
 
 // Apart, so that the hit path of small sizes stays short; no frame here either: a call and a frame for the slow path's sake were a

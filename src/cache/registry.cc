@@ -23,7 +23,7 @@ namespace xalloc {
 
 namespace {
 constexpr CacheFront MakeEmptyCache();
-constinit void* const g_always_empty[1] = {nullptr};  // the one slot of every bin of the empty cache: only ever read
+XALLOC_ALWAYS_READ("empty") constinit void* const g_always_empty[1] = {nullptr};  // the one slot of every bin of the empty cache: only ever read
 }  // namespace
 
 constinit thread_local ThreadLocal t_local [[gnu::tls_model("initial-exec")]] = {const_cast<CacheFront*>(&kEmptyCache), ThreadState::kNew, false, false, 0, 0, 0, 0};

@@ -12,6 +12,10 @@
 #endif
 
 namespace xalloc {
-constinit const char* const g_built_in_conf = XALLOC_MALLOC_CONF;
-constinit const char* const g_conf_link = XALLOC_CONF_LINK;
+namespace {
+XALLOC_ALWAYS_READ("built_in") constexpr char kBuiltIn[] = XALLOC_MALLOC_CONF;
+XALLOC_ALWAYS_READ("built_in") constexpr char kLink[] = XALLOC_CONF_LINK;
+}  // namespace
+constinit const char* const g_built_in_conf = kBuiltIn;
+constinit const char* const g_conf_link = kLink;
 }  // namespace xalloc

@@ -325,13 +325,17 @@ void ForEachOption(bool numbers, void (*fn)(void*, const OptionShown&), void* co
 }
 
 XALLOC_COLD void LoadOptions(const ProgramConf& program) {
-  size_t refused = ParseOptions(g_built_in_conf, g_options, Source::kBuiltIn);
-  refused += ParseOptions(program.xmalloc_conf, g_options, Source::kProgram);
-  refused += ParseOptions(program.malloc_conf, g_options, Source::kProgramJemalloc);
+  size_t refused = 0;
+  const auto parse = [&refused](const char* text, Source source) {
+    if (text != nullptr && *text != '\0') refused += ParseOptions(text, g_options, source);
+  };
+  parse(g_built_in_conf, Source::kBuiltIn);
+  parse(program.xmalloc_conf, Source::kProgram);
+  parse(program.malloc_conf, Source::kProgramJemalloc);
   char target[512];
-  if (*g_conf_link != '\0' && os::ReadLink(g_conf_link, target)) refused += ParseOptions(target, g_options, Source::kLink);
-  refused += ParseOptions(os::Environment("MALLOC_CONF"), g_options, Source::kMallocConf);
-  refused += ParseOptions(os::Environment("XALLOC_CONF"), g_options, Source::kXallocConf);
+  if (*g_conf_link != '\0' && os::ReadLink(g_conf_link, target)) parse(target, Source::kLink);
+  parse(os::Environment(kMallocConf), Source::kMallocConf);
+  parse(os::Environment(kXallocConf), Source::kXallocConf);
   if (g_options.confirm_conf != 0) Confirm(g_options);
   if (refused != 0 && (g_options.abort_conf != 0 || g_options.abort != 0)) abort();
 }

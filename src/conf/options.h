@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/attributes.h"
+
 namespace xalloc {
 
 // A value that is text: zero-terminated, zeros behind.
@@ -105,6 +107,9 @@ extern Options g_options;  // written only by LoadOptions
 
 enum class Source : uint8_t { kDefault, kBuiltIn, kProgram, kProgramJemalloc, kLink, kMallocConf, kXallocConf };
 
+// The variables of the environment.
+XALLOC_ALWAYS_READ("malloc_conf") inline constexpr char kMallocConf[] = "MALLOC_CONF";
+XALLOC_ALWAYS_READ("xalloc_conf") inline constexpr char kXallocConf[] = "XALLOC_CONF";
 extern const char* const g_built_in_conf;  // built_in.cc: CMake's XALLOC_MALLOC_CONF
 extern const char* const g_conf_link;      // ... XALLOC_CONF_LINK; empty: no file is looked at
 

@@ -34,7 +34,8 @@ char** InitialEnvironment() {
 size_t ReadPageSize() {
   size_t page = AuxiliaryValue(AT_PAGESZ);
   if (!IsPowerOfTwo(page) || page < 4096) page = 4096;
-  const char* knob = Environment("XALLOC_DEBUG_PAGE_SIZE");
+  XALLOC_ALWAYS_READ("knob") static constexpr char kKnob[] = "XALLOC_DEBUG_PAGE_SIZE";
+  const char* knob = Environment(kKnob);
   size_t asked = 0;
   for (; knob != nullptr && *knob >= '0' && *knob <= '9' && asked <= 65536; ++knob) asked = asked * 10 + static_cast<size_t>(*knob - '0');
   return IsPowerOfTwo(asked) && asked > page && asked <= 65536 ? asked : page;

@@ -57,7 +57,7 @@ void Rouse() {
   if (g_state.Relaxed() == kResting && g_state.CompareExchangeOrdered(resting, kRunning)) os::Wake(g_state);
 }
 
-constexpr char kName[] = "xalloc_purger";
+XALLOC_ALWAYS_READ("purger") constexpr char kName[] = "xalloc_purger";
 
 uint64_t StepMs() {
   const int64_t decay = DirtyDecayMs();
