@@ -22,6 +22,8 @@ using BinGuard = os::Guard<os::Rank::kBin>;
 // grow when a phase ends and its blocks never come back. What lies unused ages away.
 constexpr unsigned kDepotBatches = 1;
 constexpr size_t kDepotBytes = size_t{1} << 20;
+// Above this size eight arenas use the bins of one: there a bin holds few objects, and each of its own half-empty slabs.
+constexpr unsigned kMostApart = SizeToClass(512), kTogether = 8;
 constexpr unsigned kAsked = 8;  // arenas, this one among them, whose slabs are looked at before a new one is made
 // harden:off: what is no live block is passed over, and lost if it was one.
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
@@ -374,13 +376,14 @@ void Arena::Validate() {
 
 // ---- the table ----------------------------------------------------------------------------------------------------------
 
-Arena* ArenaTable::Current() {
+Arena* ArenaTable::Current(unsigned cls) {
   if (XALLOC_UNLIKELY(t_bound != 0)) {
     if (Arena* bound = ArenaOf(t_bound - 1u).automatic; bound != nullptr) return bound;
   }
   unsigned limit = kMaxArenas;
   if (g_options.narenas > 0) limit = static_cast<unsigned>(g_options.narenas);
-  const unsigned i = (XALLOC_LIKELY(g_options.percpu_arena != 0) ? os::ConcurrencyId() : os::ThreadHash()) % limit;
+  unsigned i = (XALLOC_LIKELY(g_options.percpu_arena != 0) ? os::ConcurrencyId() : os::ThreadHash()) % limit;
+  if (cls > kMostApart) i -= i % kTogether;
   Arena* arena = arenas_[i].Acquire();
   if (XALLOC_LIKELY(arena != nullptr)) return arena;
   return Make(i);

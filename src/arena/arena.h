@@ -159,8 +159,8 @@ class ArenaTable {
  public:
   constexpr explicit ArenaTable(const Backing& backing) : backing_(backing) {}
   // The arena of the CPU we run on, or the one that the calling thread is bound to; made when first needed. Null only if the kernel
-  // refuses the very first.
-  Arena* Current();
+  // refuses the very first. `cls`: what for; arenas that are next to each other have one set of bins for large classes.
+  Arena* Current(unsigned cls = 0);
   Arena* At(unsigned i) const { return i < kMaxArenas ? arenas_[i].Acquire() : nullptr; }
   unsigned count() const { return count_.Acquire(); }
   const Backing& backing() const { return backing_; }

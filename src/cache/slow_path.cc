@@ -123,7 +123,7 @@ XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
     return got;
   };
   void* p = OrFromUnused(size, [cls, refilled]() -> void* {
-    Arena* arena = g_arenas.Current();
+    Arena* arena = g_arenas.Current(cls);
     if (arena == nullptr) return nullptr;
     for (;;) {
       if (void* got = refilled(arena); XALLOC_LIKELY(got != nullptr)) return got;

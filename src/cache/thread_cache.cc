@@ -69,7 +69,7 @@ unsigned ObjectsInLines(unsigned cls) {
 FlushResult FlushBottom(ThreadCache* cache, unsigned cls, unsigned n, bool check) {
   BinState& s = cache->state[cls];
   const bool past_depots = check || g_options.harden == static_cast<int64_t>(Harden::kFull);
-  Arena* arena = past_depots ? nullptr : g_arenas.Current();
+  Arena* arena = past_depots ? nullptr : g_arenas.Current(cls);
   FlushResult bad;
   for (unsigned done = 0; done < n && bad.misuse == Misuse::kNone;) {
     const unsigned batch = Min<unsigned>(n - done, ShapeOf(cls).batch);
