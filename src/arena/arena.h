@@ -82,9 +82,15 @@ class Arena {
   // Returns half of what lay unused in the depots since the last call, or at most a batch of it.
   enum class Ageing : uint8_t { kBatch, kHalf };
   void AgeDepots(Ageing ageing);
-  // Gives back whole pages that are free inside of slabs, if no slot of the slab has moved since the last call but one; `now`: of all
-  // slabs. `budget`: slabs that may still be relieved; it shrinks. Returns bytes given back.
-  size_t PurgeColdSlabs(bool now, unsigned& budget);
+  // Gives back whole pages that are free inside of slabs. `budget`: slabs that may still be relieved; it shrinks. Returns bytes given back.
+  enum class Relief : uint8_t {
+    kCold,    // of slabs of which no slot has moved since the last call but one
+    kSparse,  // of those that are seven eighths free
+    kAll,
+  };
+  size_t PurgeColdSlabs(Relief which, unsigned& budget);
+  // Bytes of slots that are free in its slabs, read without their locks.
+  size_t FreeSlotBytes() const;
 
   BinStats StatsOf(unsigned cls);
   // Slabs by free share: [0] full, [1 + b] those in bucket b. Walks the lists under the bin's lock.
@@ -120,7 +126,7 @@ class Arena {
   static unsigned BucketOf(const Extent* slab, const SlabShape& shape);
   static void Rebucket(Bin& bin, Extent* slab, unsigned bucket);
   static bool Settle(Bin& bin, Extent* slab, const SlabShape& shape);
-  Extent* TakeCold(unsigned cls, unsigned bucket, Extent* last, bool now, unsigned& looks);
+  Extent* TakeCold(unsigned cls, unsigned bucket, Extent* last, Relief which, unsigned& looks);
   void PutBackCold();
 
   friend class ArenaTable;

@@ -23,6 +23,7 @@ constinit OnLoan g_loan;
 constexpr unsigned kLooksUnderLock = 64;
 // Of a slab that lives: what is less is not worth a system call.
 constexpr size_t kWorthACall = size_t{16} << 10;
+constexpr unsigned kSparseFrom = kBuckets - 1;
 
 // Calls fn(from, bytes) for each run of whole pages of the kernel that are free in the slab.
 template <class Fn>
@@ -51,19 +52,20 @@ size_t FreePages(const Extent* slab, const uint64_t* free) {
 
 }  // namespace
 
-size_t Arena::PurgeColdSlabs(bool now, unsigned& budget) {
+size_t Arena::PurgeColdSlabs(Relief which, unsigned& budget) {
   uint32_t idle = 0;
   if (!g_loan.busy.CompareExchangeAcquire(idle, 1)) return 0;  // somebody else is at it
   size_t back = 0;
   for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
     if (!BinInUse(cls)) continue;
-    for (unsigned b = 0; b < kBuckets; ++b) {
+    // The emptiest first: they are what is handed out last.
+    for (unsigned b = kBuckets; b-- > (which == Relief::kSparse ? kSparseFrom : 0);) {
       locks_[cls].Acquire(os::Rank::kBin);
       Extent* const last = bins_[cls].partial[b].back();
       unsigned looks = bins_[cls].partial_slabs * 2;  // each comes round once more when it is put back; `last` may leave meanwhile
       locks_[cls].Release(os::Rank::kBin);
       while (looks != 0 && last != nullptr && budget != 0) {
-        Extent* slab = TakeCold(cls, b, last, now, looks);
+        Extent* slab = TakeCold(cls, b, last, which, looks);
         if (slab == nullptr) continue;
         ForEachFreeRun(slab, g_loan.free, [&](char* from, size_t bytes) { back += backing_.heap->PurgeInside(from, bytes); });
         PutBackCold();
@@ -77,7 +79,7 @@ size_t Arena::PurgeColdSlabs(bool now, unsigned& budget) {
 
 // Looks at the next slabs of the list, which go round; sets `looks` to 0 at the end of it. The first that is cold comes back, its free slots
 // taken out.
-Extent* Arena::TakeCold(unsigned cls, unsigned bucket, Extent* last, bool now, unsigned& looks) {
+Extent* Arena::TakeCold(unsigned cls, unsigned bucket, Extent* last, Relief which, unsigned& looks) {
   Bin& bin = bins_[cls];
   const SlabShape& shape = ShapeOf(cls);
   os::Guard<os::Rank::kBin> guard(locks_[cls]);
@@ -91,8 +93,8 @@ Extent* Arena::TakeCold(unsigned cls, unsigned bucket, Extent* last, bool now, u
     if (slab == last) looks = 0;
     bin.partial[bucket].Remove(slab);
     bin.partial[bucket].PushBack(slab);
-    if (slab->cold == kGivenBack || (!now && slab->cold == kNotWorthIt)) continue;
-    if (!now && slab->cold == kTouched) {
+    if (slab->cold == kGivenBack || (which != Relief::kAll && slab->cold == kNotWorthIt)) continue;
+    if (which == Relief::kCold && slab->cold == kTouched) {
       slab->cold = kStill;
       continue;
     }
@@ -100,7 +102,7 @@ Extent* Arena::TakeCold(unsigned cls, unsigned bucket, Extent* last, bool now, u
     const uint64_t* bits = SlabBits(slab);
     const size_t pages = FreePages(slab, bits);
     if (pages == 0) continue;
-    if (!now && pages < Min(kWorthACall, size_t{shape.granules} * kGranule / 2)) {
+    if (which != Relief::kAll && pages < Min(kWorthACall, size_t{shape.granules} * kGranule / 2)) {
       slab->cold = kNotWorthIt;
       continue;
     }
@@ -115,6 +117,14 @@ Extent* Arena::TakeCold(unsigned cls, unsigned bucket, Extent* last, bool now, u
     return slab;
   }
   return nullptr;
+}
+
+size_t Arena::FreeSlotBytes() const {
+  size_t bytes = 0;
+  for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
+    if (BinInUse(cls)) bytes += __atomic_load_n(&bins_[cls].free_slots, __ATOMIC_RELAXED) * ClassSize(cls);
+  }
+  return bytes;
 }
 
 void Arena::PutBackCold() {

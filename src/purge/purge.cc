@@ -18,6 +18,9 @@ constexpr size_t kPerTick = size_t{4} << 20;
 constexpr unsigned kColdInline = 1024;
 // Small programs are left alone, the clock included: there are sandboxes that kill on madvise, and on clock_gettime as a system call.
 constexpr size_t kSmallHeap = size_t{8} << 20;
+// A heap that has grown by so much is looked at for slabs that are nearly empty; so many of them are relieved, some 1 ms.
+constexpr size_t kReliefStep = size_t{1} << 20;
+constexpr unsigned kReliefSlabs = 128;
 // Crumbs of a step are not worth a system call.
 constexpr size_t kWorthIt = size_t{1} << 20;
 // How often the limit of the control group is read again, and caches are emptied because a limit is crossed.
@@ -49,10 +52,10 @@ void AgeAllDepots() {
   }
 }
 
-size_t PurgeAllColdSlabs(bool now, unsigned budget = ~0u) {
+size_t PurgeAllColdSlabs(Arena::Relief which, unsigned budget = ~0u) {
   size_t bytes = 0;
   for (unsigned i = 0; i < g_arenas.count(); ++i) {
-    if (Arena* arena = g_arenas.At(i); arena != nullptr) bytes += arena->PurgeColdSlabs(now, budget);
+    if (Arena* arena = g_arenas.At(i); arena != nullptr) bytes += arena->PurgeColdSlabs(which, budget);
   }
   return bytes;
 }
@@ -135,7 +138,7 @@ void Step(size_t most, PurgeWork& work) {
   const bool crumbs = g_progress.steps >= Decay::kSteps / 2;
   if (crumbs) g_progress.steps = 0;
   work.bytes += PurgeOverCurves(now, most, crumbs ? Manner::kAnyRun : Manner::kLongRuns);
-  if (crumbs) work.bytes += PurgeAllColdSlabs(false, inline_ ? kColdInline : ~0u);
+  if (crumbs) work.bytes += PurgeAllColdSlabs(Arena::Relief::kCold, inline_ ? kColdInline : ~0u);
   work.bytes += DecayManualArenas(now, os::InOwnThread());
 }
 
@@ -171,12 +174,31 @@ bool PurgeStep(size_t most, PurgeWork& work) {
   return true;
 }
 
-bool HeapIsSmall() {
-  const ExtentSizes stats = g_extents.Sizes();
-  return stats.used + stats.dirty + stats.muzzy + (AnyManual() ? ManualBytes() : 0) < kSmallHeap;
+namespace {
+size_t HeapBytes() {
+  const ExtentSizes sizes = g_extents.Sizes();
+  return sizes.used + sizes.dirty + sizes.muzzy + (AnyManual() ? ManualBytes() : 0);
 }
+}  // namespace
+
+bool HeapIsSmall() { return HeapBytes() < kSmallHeap; }
 
 namespace {
+// Peaks are bounded inside of slabs, too: a heap that grows although more lies free in slabs than may lie dirty gives back what it can of
+// those that are nearly empty. What is given back stays in use for all that is counted here, so that each look is further up.
+void RelieveSparseSlabs(size_t heap) {
+  constinit static Atomic<size_t> next_look{0};  // bytes of the heap; relaxed: one look more or less
+  const size_t next = next_look.Relaxed();
+  if (heap < next && next - heap <= kReliefStep) return;
+  next_look.SetRelaxed(heap + kReliefStep);
+  if (heap < next) return;
+  size_t free = 0;
+  for (unsigned i = 0; i < g_arenas.count(); ++i) {
+    if (const Arena* arena = g_arenas.At(i); arena != nullptr) free += arena->FreeSlotBytes();
+  }
+  if (free > Max(kSmallHeap, heap / 100 * static_cast<size_t>(g_options.dirty_limit))) PurgeAllColdSlabs(Arena::Relief::kSparse, kReliefSlabs);
+}
+
 // dirty_decay_ms:0. False: it is all done.
 bool PurgeAtOnce() {
   const size_t dirty = Min(g_extents.Sizes().dirty, kPerTick);
@@ -196,14 +218,17 @@ void PurgeTick(Event event) {
   const bool others = AnyManual() && ManualBytes() != 0;
   if (decay < 0 && g_options.soft_limit == 0 && !others) return;
   if (decay == 0 && !PurgeAtOnce() && !others) return;
-  if (HeapIsSmall() || LeftToPurger(event)) return;
+  const size_t heap = HeapBytes();
+  if (heap < kSmallHeap) return;
+  RelieveSparseSlabs(heap);
+  if (LeftToPurger(event)) return;
   PurgeWork work;
   PurgeStep(kPerTick, work);
 }
 
 size_t PurgeUnused(Manner manner) {
   ReturnUnused();
-  const size_t bytes = PurgeAllColdSlabs(true);
+  const size_t bytes = PurgeAllColdSlabs(Arena::Relief::kAll);
   return bytes + g_extents.Purge(SIZE_MAX / 2, manner);
 }
 

@@ -136,7 +136,7 @@ struct Machine {
       case 8: return InPlace();
       case 9: return Burst();
       case 10: return ReleaseRun();
-      case 11: return (op & 16) != 0 ? PurgeCold((op & 32) != 0) : static_cast<void>(DrainOtherCaches());
+      case 11: return (op & 16) != 0 ? PurgeCold(static_cast<Arena::Relief>((op >> 5) % 3)) : static_cast<void>(DrainOtherCaches());
       case 12: PurgeEverything(); return;
       case 13: FlushOwnCache((op & 16) != 0); return;
       case 14: return (op & 16) != 0 ? Stage() : PurgeTick(Event::kAllocated);
@@ -145,10 +145,10 @@ struct Machine {
     if (Arena* arena = g_arenas.Current(); arena != nullptr) arena->AgeDepots((op & 16) != 0 ? Arena::Ageing::kHalf : Arena::Ageing::kBatch);
   }
 
-  static void PurgeCold(bool now) {
+  static void PurgeCold(Arena::Relief which) {
     for (unsigned i = 0; i < g_arenas.count(); ++i) {
       unsigned budget = ~0u;
-      if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->PurgeColdSlabs(now, budget);
+      if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->PurgeColdSlabs(which, budget);
     }
   }
   void Stage() {

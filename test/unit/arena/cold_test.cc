@@ -39,9 +39,9 @@ class Cold : public testing::Test {
     EXPECT_EQ(Arena::FlushToSlabs(kClass, freed.data(), static_cast<unsigned>(freed.size())).misuse, Misuse::kNone);
     return kept;
   }
-  size_t Purge(bool now) {
+  size_t Purge(Arena::Relief which) {
     unsigned budget = ~0u;
-    return arena_->PurgeColdSlabs(now, budget);
+    return arena_->PurgeColdSlabs(which, budget);
   }
   void End(std::vector<void*>& kept) {
     for (void* p : kept) {
@@ -57,43 +57,77 @@ class Cold : public testing::Test {
 
 TEST_F(Cold, AfterTwoLooksAtWhichNothingHasMoved) {
   auto kept = Thin(Take(2000));
-  Purge(false);
+  Purge(Arena::Relief::kCold);
   EXPECT_EQ(g_extents.Stats().pages.inside, 0u) << "they may just have been used";
-  const size_t back = Purge(false);
+  const size_t back = Purge(Arena::Relief::kCold);
   EXPECT_GE(back, 2000 * kSize / 3);
   EXPECT_EQ(g_extents.Stats().pages.inside, back);
-  EXPECT_EQ(Purge(false), 0u) << "once is enough";
-  EXPECT_EQ(Purge(true), 0u);
+  EXPECT_EQ(Purge(Arena::Relief::kCold), 0u) << "once is enough";
+  EXPECT_EQ(Purge(Arena::Relief::kAll), 0u);
   End(kept);
 }
 
 TEST_F(Cold, ASlabThatIsUsedMeanwhileIsLeftAlone) {
   auto kept = Thin(Take(31));  // one slab
-  Purge(false);
+  Purge(Arena::Relief::kCold);
   auto more = Take(1);
   Arena::FlushToSlabs(kClass, more.data(), 1);
-  EXPECT_EQ(Purge(false), 0u);
+  EXPECT_EQ(Purge(Arena::Relief::kCold), 0u);
   End(kept);
 }
 
 TEST_F(Cold, AllAtOnceWhenAskedFor) {
   auto kept = Thin(Take(2000));
-  EXPECT_GE(Purge(true), 2000 * kSize / 3);
+  EXPECT_GE(Purge(Arena::Relief::kAll), 2000 * kSize / 3);
   End(kept);
+}
+
+TEST_F(Cold, SlabsThatAreNearlyEmptyWithoutAWait) {
+  auto kept = Thin(Take(2000));
+  EXPECT_GE(Purge(Arena::Relief::kSparse), 2000 * kSize / 3);
+  EXPECT_EQ(Purge(Arena::Relief::kSparse), 0u) << "once is enough";
+  // Of others three quarters are free, in one piece.
+  auto fuller = Take(1000);
+  std::vector<void*> freed;
+  const unsigned slots = ShapeOf(kClass).slots;
+  for (void*& p : fuller) {
+    const auto in_slab = static_cast<unsigned>(reinterpret_cast<uintptr_t>(p) / kSize % slots);
+    if (in_slab < slots / 4) continue;
+    freed.push_back(p);
+    p = nullptr;
+  }
+  Arena::FlushToSlabs(kClass, freed.data(), static_cast<unsigned>(freed.size()));
+  const size_t before = g_extents.Stats().pages.inside;
+  Purge(Arena::Relief::kSparse);
+  EXPECT_EQ(g_extents.Stats().pages.inside, before);
+  EXPECT_GT(Purge(Arena::Relief::kAll), 0u);
+  for (void* p : fuller) {
+    if (p != nullptr) Arena::FlushToSlabs(kClass, &p, 1);
+  }
+  End(kept);
+}
+
+TEST_F(Cold, WhatLiesFreeInSlabsIsCounted) {
+  auto all = Take(640);
+  const size_t before = arena_->FreeSlotBytes();
+  Arena::FlushToSlabs(kClass, all.data(), 10);
+  EXPECT_EQ(arena_->FreeSlotBytes(), before + 10 * kSize);
+  Arena::FlushToSlabs(kClass, all.data() + 10, 630);
+  arena_->Validate();
 }
 
 TEST_F(Cold, NoMoreThanAskedForAndTheRestNextTime) {
   auto kept = Thin(Take(2000));
   unsigned budget = 5;
-  EXPECT_LE(arena_->PurgeColdSlabs(true, budget), 5 * ShapeOf(kClass).granules * kGranule);
+  EXPECT_LE(arena_->PurgeColdSlabs(Arena::Relief::kAll, budget), 5 * ShapeOf(kClass).granules * kGranule);
   EXPECT_EQ(budget, 0u);
-  EXPECT_GE(Purge(true), 2000 * kSize / 3);
+  EXPECT_GE(Purge(Arena::Relief::kAll), 2000 * kSize / 3);
   End(kept);
 }
 
 TEST_F(Cold, SlotsGivenBackAreHandedOutAgain) {
   auto kept = Thin(Take(1000));
-  Purge(true);
+  Purge(Arena::Relief::kAll);
   auto again = Take(900);
   EXPECT_LE(arena_->StatsOf(kClass).slabs, 1000u / ShapeOf(kClass).slots + 2);
   Arena::FlushToSlabs(kClass, again.data(), static_cast<unsigned>(again.size()));
@@ -130,7 +164,7 @@ TEST_F(Cold, WhileThreadsUseTheSlabs) {
     while (!done) {
       unsigned budget = ~0u;
       for (unsigned i = 0; i < g_arenas.count(); ++i) {
-        if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->PurgeColdSlabs(true, budget);
+        if (Arena* arena = g_arenas.At(i); arena != nullptr) arena->PurgeColdSlabs(Arena::Relief::kAll, budget);
       }
     }
   });
