@@ -115,8 +115,10 @@ uint64_t ThreadCpuNs() {
 }
 
 bool HugePagesUnasked() {
+  // The purger asks at its start.
+  XALLOC_ALWAYS_READ("huge_pages") static constexpr char kPath[] = "/sys/kernel/mm/transparent_hugepage/enabled";
   char text[64];
-  return ReadFile("/sys/kernel/mm/transparent_hugepage/enabled", text) && text[0] == '[';  // [always] madvise never
+  return ReadFile(kPath, text) && text[0] == '[';  // [always] madvise never
 }
 
 bool ReadLink(const char* path, char* text, size_t room) {
