@@ -80,6 +80,7 @@ if(NOT XALLOC_SANITIZE)
   target_compile_options(xalloc_objects PRIVATE ${XALLOC_LIBRARY_OPTIONS})
 
   # libc only: a C program must not get a C++ runtime loaded. initfirst: ready before every other constructor.
+  # Without start files: src/api/threads.cc says why.
   function(xalloc_link name)
     set_target_properties(${name} PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/xalloc.map)
     target_link_options(${name} PRIVATE -nostdlib

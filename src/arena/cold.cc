@@ -23,7 +23,7 @@ constinit OnLoan g_loan;
 constexpr unsigned kLooksUnderLock = 64;
 // Of a slab that lives: what is less is not worth a system call.
 constexpr size_t kWorthACall = size_t{16} << 10;
-constexpr unsigned kSparseFrom = kBuckets - 1;
+constexpr unsigned kSparseFrom = kBuckets - 1;  // the list of slabs of which seven eighths are free
 
 // Calls fn(from, bytes) for each run of whole pages of the kernel that are free in the slab.
 template <class Fn>

@@ -77,7 +77,7 @@ enum Junk : int64_t { kJunkAlloc = 1, kJunkFree = 2 };
   X(dirty_decay_ms, 5000, -1, 86400000, kMs, "never=-1|now=0", "time over which dirty pages go back to the system")                    \
   X(muzzy_decay_ms, 0, -1, 86400000, kMs, "never=-1|now=0",                                                                           \
     "time over which pages go back that were first offered to the kernel, which takes them when it needs some; 0: no such stage")      \
-  X(dirty_limit, 25, 0, 1000, kCount, "", "percent of active bytes that may stay dirty, however young, or lie free in slabs when the heap grows")                                \
+  X(dirty_limit, 25, 0, 1000, kCount, "", "percent of active bytes that may stay dirty, however young, or lie free in slabs when the heap grows") \
   X(background_thread, 2, 0, 2, kNone, "false=0|true=1|auto=2",                                                                        \
     "a thread that purges; auto: started when the program starts a thread; false: the program's threads purge as they go")          \
   X(max_background_threads, 4, 1, 64, kCount, "", "threads that purge at once, with background_thread:true, when there is much to give back")                        \

@@ -35,7 +35,6 @@ if "--jemalloc" in how:
     expected |= set((folder / "exports_jemalloc.txt").read_text().split())
 if "--musl" in how:
     expected -= set((folder / "exports_glibc_only.txt").read_text().split())
-    expected |= {"_init", "_fini"}  # of musl's own start files
 problems += [f"exported but not listed: {n}" for n in sorted(exports - expected)]
 problems += [f"listed but not exported: {n}" for n in sorted(expected - exports)]
 list_of_undefined = folder / ("undefined_musl.txt" if "--musl" in how else "undefined.txt")
