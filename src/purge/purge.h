@@ -2,6 +2,7 @@
 // purge.h: when memory goes back to the system, and how much of it.
 //
 //   PurgeTick                     every 64 slow events of a thread
+//     RelieveSparseSlabs          a heap that has grown: free pages of slabs that are nearly empty
 //     LeftToPurger                a thread of our own sees to it (purger.h)
 //     PurgeStep                   or this thread does, a little at a time
 //       DrainIdleCaches           caches that nobody has used for half a decay period; inline with background_thread:false only

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <latch>
 #include <memory>
@@ -255,6 +256,26 @@ TEST(ArenaTest, AHalfEmptySlabOfAnotherArenaServesBeforeANewOne) {
     arena->Validate();
     EXPECT_EQ(arena->StatsOf(cls).slabs, 0u);
   }
+}
+
+TEST(ArenaTest, EightNextToEachOtherHaveOneSetOfBinsForLargeClasses) {
+  const int64_t before = std::exchange(g_options.percpu_arena, 0);  // by the thread: on two CPUs there would be two
+  std::vector<std::thread> threads;
+  std::latch all(64);
+  std::atomic<int> apart{0};
+  for (int i = 0; i < 64; ++i) {
+    threads.emplace_back([&] {
+      const unsigned own = g_arenas.Current()->slot();
+      if (own % 8 != 0) ++apart;
+      for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
+        EXPECT_EQ(g_arenas.Current(cls)->slot(), ClassSize(cls) > 512 ? own - own % 8 : own) << ClassSize(cls);
+      }
+      all.arrive_and_wait();
+    });
+  }
+  for (auto& t : threads) t.join();
+  g_options.percpu_arena = before;
+  EXPECT_GT(apart, 0);
 }
 
 TEST(ArenaTest, ThreadsFreeEachOthersObjects) {
