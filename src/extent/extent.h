@@ -75,6 +75,8 @@ struct Region {
   char* base;
   uint32_t hugepages;   // in it
   uint32_t next_fresh;  // the first never opened
+  uint32_t ready;       // the first that is opened in part or not readable and writable; under the lock of growth, as is
+  bool ready_huge;      // ... of those that are ready and not opened, that the kernel was told to make them huge
   Hugepage pages[];
 };
 

@@ -6,7 +6,7 @@
 
 namespace xalloc {
 
-bool ExtentHeap::Grow(size_t granules, unsigned align_granules) {
+bool ExtentHeap::Grow(size_t granules, unsigned align_granules, bool for_slab) {
   os::Guard<os::Rank::kGrow> growing(grow_lock_);
   lock_.Acquire(os::Rank::kExtents);
   const Place found = FindFree(static_cast<unsigned>(granules), align_granules);
@@ -23,6 +23,7 @@ bool ExtentHeap::Grow(size_t granules, unsigned align_granules) {
     }
   }
   const size_t committed_bytes = stats_.committed;
+  const bool huge = for_slab && IsDense(committed_bytes >> kLgGranule, used_);
   lock_.Release(os::Rank::kExtents);
   if (found.hugepage != nullptr) return true;  // somebody else has grown meanwhile
   if (committed != 0) return OpenPartial(h, committed);
@@ -39,7 +40,7 @@ bool ExtentHeap::Grow(size_t granules, unsigned align_granules) {
     committed = committed_bytes == 0 ? kFirstCommit : kHalfCommit;
     while (committed < granules) committed *= 2;
   }
-  return OpenFresh(region, count, committed);
+  return OpenFresh(region, count, committed, for_slab, huge || (MayBeHuge() && static_cast<Thp>(g_options.thp) == Thp::kAlways));
 }
 
 // `regions_` and `next_fresh` change under both locks: either is enough to read them.
@@ -65,15 +66,35 @@ bool ExtentHeap::OpenPartial(Hugepage* h, unsigned committed) {
   return true;
 }
 
-bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed) {
+// The next hugepages of the region become readable and writable, of one alone its first `committed` granules; in a large heap with some
+// that follow. Threads that grow at once wait in the kernel where one of them changes a mapping, and it for page faults in the next one.
+bool ExtentHeap::MakeReady(Region* region, unsigned count, unsigned committed, bool huge) {
+  const unsigned begin = Max(region->ready, region->next_fresh), end = region->next_fresh + count;
+  char* at = region->base + begin * kHugepage;
+  const auto bytes_to = [=](unsigned to) { return committed == kGranulesPerHugepage ? (to - begin) * kHugepage : size_t{committed} << kLgGranule; };
+  // What is committed changes under the lock of growth, too.
+  const auto step = stats_.committed < kHugeFrom ? 0 : static_cast<unsigned>(Min<size_t>(stats_.committed / kHugepage / kReadyShare, kMostReady));
+  unsigned ready = Min(Max(end, begin + step), region->hugepages);
+  if (!pages_.commit(at, bytes_to(ready))) {
+    if (ready == end || !pages_.commit(at, bytes_to(end))) return false;
+    ready = end;
+  }
+  region->ready = ready;
+  region->ready_huge = huge && AdviseHuge(at, bytes_to(ready));
+  return true;
+}
+
+bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, bool for_slab, bool huge) {
   const unsigned first = region->next_fresh;
   char* at = region->base + first * kHugepage;
-  const size_t bytes = count == 1 ? size_t{committed} << kLgGranule : count * kHugepage;
-  if (!pages_.commit(at, bytes)) return false;
-  // With `auto` the first slab that comes makes it huge (extent_huge.cc).
-  const bool huge = MayBeHuge() && static_cast<Thp>(g_options.thp) == Thp::kAlways && AdviseHuge(at, bytes);
+  // What is ready from before, and was to be huge.
+  const unsigned told = region->ready_huge && region->ready > first ? Min(region->ready - first, count) : 0;
+  if (first + count > region->ready && !MakeReady(region, count, committed, huge)) return false;
+  // Of a block of the program's own only the program knows what it will touch.
+  const bool plain = told != 0 && !for_slab && static_cast<Thp>(g_options.thp) != Thp::kAlways;
+  if (plain) pages_.advise_huge(at, told * kHugepage, false);
   os::Guard<os::Rank::kExtents> guard(lock_);
-  stats_.committed += bytes;
+  stats_.committed += count == 1 ? size_t{committed} << kLgGranule : count * kHugepage;
   for (unsigned i = 0; i < count; ++i, at += kHugepage) {
     Hugepage* h = &region->pages[first + i];
     h->region = region;
@@ -82,7 +103,7 @@ bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed) {
     h->free.Set({0, committed});
     h->zero.Set({0, committed});
     Relist(h, 0);
-    h->wanted = huge;
+    h->wanted = i < told ? !plain : region->ready_huge;
     if (committed < kGranulesPerHugepage) partial_ = h;
     if (map_.Covers(at)) map_.SetHugepage(at, h);
   }

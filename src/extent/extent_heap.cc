@@ -60,7 +60,7 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
     lock_.Acquire(os::Rank::kExtents);
     const Place at = FindFree(static_cast<unsigned>(granules), align_granules);
     if (at.hugepage != nullptr) {
-      const Taken taken = Take(at, granules);
+      const Taken taken = Take(at, granules, kind);
       *zeroed = taken.zero;
       at.hugepage->allocations++;
       extent->base = at.hugepage->base + (size_t{at.granule} << kLgGranule);
@@ -70,8 +70,8 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
       if (kind == Extent::Kind::kLarge) stats_.blocks++;
       NotePeak();
       // A slab fills up soon, and so does what follows it. Blocks of the program's own may stay untouched for ever.
-      const bool alone = kind == Extent::Kind::kSlab && taken.fresh == granules && !at.hugepage->wanted;
-      const Ahead ahead = alone ? TakeAhead(at, granules) : Ahead{};
+      const bool alone = kind == Extent::Kind::kSlab && taken.fresh == granules && (taken.whole || !at.hugepage->wanted);
+      const Ahead ahead = alone ? TakeAhead(at, granules, taken.whole) : Ahead{};
       const size_t excess = taken.fresh != 0 ? Stranded(ahead.Granules()) : 0;
       lock_.Release(os::Rank::kExtents);
       if (ahead.huge || ahead.populates) Populate(ahead, at.hugepage, extent);
@@ -79,7 +79,7 @@ Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kin
       return extent;
     }
     lock_.Release(os::Rank::kExtents);
-    if (!Grow(granules, align_granules)) {
+    if (!Grow(granules, align_granules, kind == Extent::Kind::kSlab)) {
       meta_.Free(extent, sizeof(Extent));
       return nullptr;
     }
@@ -122,7 +122,7 @@ bool ExtentHeap::Extend(Extent* extent, size_t granules) {
   }
   os::Guard<os::Rank::kExtents> guard(lock_);
   if (!AllFree(at, more)) return false;
-  Take(at, more);
+  Take(at, more, extent->kind);
   extent->granules = static_cast<uint16_t>(granules);
   NotePeak();
   return true;
@@ -213,8 +213,8 @@ bool ExtentHeap::AllFree(Place from, size_t granules) {
   return ForEachPiece(from.hugepage, from.granule, granules, [](Hugepage* h, Run r) { return h->free.AllIn(r); });
 }
 
-ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules) {
-  Taken taken = {true, granules};
+ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules, Extent::Kind kind) {
+  Taken taken = {true, granules, false};
   ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
     const unsigned old_longest = h->longest;
     const bool untouched = h->wanted && old_longest == kGranulesPerHugepage && h->dirty.None();
@@ -227,11 +227,9 @@ ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules) {
     h->dirty.Clear(r);
     h->zero.Clear(r);
     h->muzzy.Clear(r);
-    // The first touch brings all of it in.
-    if (untouched) {
-      MarkBacked(h);
-      stats_.pages.huge += kHugepage;
-    }
+    // The first touch brings all of it in; who gets a slab does that at once.
+    taken.whole = untouched && kind == Extent::Kind::kSlab;
+    if (untouched && !taken.whole) MarkHuge(h);
     LeaveDirtyListIfClean(h);
     Relist(h, old_longest);
     return true;

@@ -161,21 +161,29 @@ class ExtentHeap {
     Advice advice;  // about its hugepage, before it goes back
   };
   static constexpr unsigned kBatch = 32;
-  // What a thread is giving back, or populating, at this moment, in nobody's hands otherwise: here, and not on its stack, so that a fork
-  // child, in which the thread is no more, finds it.
+  // What a thread is giving back at this moment, in nobody's hands otherwise: here, and not on its stack, so that a fork child, in which the
+  // thread is no more, finds it.
   struct Flight {
     Piece pieces[kBatch];
     unsigned count;
     bool taken;
   };
-  // What is populated with a new slab: what a flight holds, one piece at most, if one was left to take.
+  // The same of what follows a new slab, while it gets memory. No hugepage: nothing in hand.
+  struct Rest {
+    Hugepage* hugepage;
+    Run run;
+    bool zero;
+  };
+  // What gets memory with a new slab.
   struct Ahead {
-    Flight* flight;
+    Rest* rest;
     bool populates;
-    bool huge;  // the rest of its hugepage, which becomes a huge page; where nothing can be populated, with the first touch
-    size_t Granules() const { return flight != nullptr && flight->count != 0 ? flight->pieces[0].run.length : 0; }
+    bool huge;  // the rest of its hugepage, which becomes a huge page
+    bool told;  // ... as the kernel knows already
+    size_t Granules() const { return rest != nullptr ? rest->run.length : 0; }
   };
   static constexpr unsigned kFlights = 4;      // more threads than that do not purge at once: the kernel takes turns among them anyway
+  static constexpr unsigned kRests = 16;       // threads that populate at once; one more does not
   static constexpr unsigned kLookedAt = 512;   // hugepages under the lock in one go: some 50 us
 
   Hugepage* HugepageOf(const void* p);
@@ -199,13 +207,18 @@ class ExtentHeap {
   struct Taken {
     bool zero;     // all of it reads as zero
     size_t fresh;  // granules without memory behind them
+    bool whole;    // the first of a hugepage that the kernel makes huge at the first touch; only for slabs
   };
-  Taken Take(Place from, size_t granules);
+  Taken Take(Place from, size_t granules, Extent::Kind kind);
   void Give(Place from, size_t granules);
   void Relist(Hugepage* h, unsigned old_longest);
   void MarkDirty(Hugepage* h, Run run);
   void NoteLeast();
   void MarkBacked(Hugepage* h);
+  void MarkHuge(Hugepage* h) {
+    MarkBacked(h);
+    stats_.pages.huge += kHugepage;
+  }
   size_t Resident() const;
   ExtentSizes SizesNow() const;
   void NotePeak();
@@ -216,16 +229,18 @@ class ExtentHeap {
   void LeaveDirtyListIfClean(Hugepage* h);
   void ReturnPieces(const Piece* pieces, unsigned n, Stage stage);
   Flight* TakeFlight();
-  Ahead TakeAhead(Place at, size_t granules);
+  Ahead TakeAhead(Place at, size_t granules, bool whole);
+  void ReturnRest(Rest& rest);
   static bool HoldsSlabsOnly(const Hugepage* h);
   Hugepage* FindDense();
 
   // Without lock_.
   Extent* EnterMapped(Extent* extent, char* base, size_t usable);
-  bool Grow(size_t granules, unsigned align_granules);
+  bool Grow(size_t granules, unsigned align_granules, bool for_slab);
   // Under grow_lock_.
   bool OpenPartial(Hugepage* h, unsigned committed);
-  bool OpenFresh(Region* region, unsigned count, unsigned committed);
+  bool OpenFresh(Region* region, unsigned count, unsigned committed, bool for_slab, bool huge);
+  bool MakeReady(Region* region, unsigned count, unsigned committed, bool huge);
   Region* RegionWithFresh(unsigned count) const;
   bool AddRegion(size_t at_least);
   bool WindowHolds(uintptr_t begin, size_t bytes) const;
@@ -238,9 +253,10 @@ class ExtentHeap {
   bool MayPopulate() const;
   void Populate(const Ahead& ahead, Hugepage* h, const Extent* slab);
   bool MayBeHuge() const;
+  bool IsDense(size_t opened, size_t used) const;
   bool WantsHuge(const Hugepage* h, size_t granules) const;
   bool AdviseHuge(char* at, size_t bytes);
-  bool PopulateHuge(char* at, bool& stalled);
+  bool TouchHuge(char* at);
   void Advise(const Hugepage* h, Advice advice) {
     if (advice != Advice::kNone && !no_huge_.Relaxed()) pages_.advise_huge(h->base, kHugepage, advice == Advice::kHuge);
   }
@@ -263,6 +279,7 @@ class ExtentHeap {
   Hugepage* partial_ = nullptr;  // a hugepage that is not committed to its end
   Extent* spares_ = nullptr;
   Flight flights_[kFlights] = {};
+  Rest rests_[kRests] = {};
   size_t used_ = 0, dirty_ = 0, muzzy_ = 0;  // granules; dirty_ contains muzzy_
   uint64_t gone_dirty_ = 0, gone_muzzy_ = 0, least_dirty_ = 0, least_muzzy_ = 0;  // granules; see Idle; dirty without muzzy
   size_t plain_ = 0;                         // hugepages that are
@@ -298,6 +315,7 @@ class ExtentHeap {
   static constexpr unsigned kAheadShare = 32, kMostAhead = 16;              // of what is in use, at most so many granules
   static constexpr size_t kHugeFrom = size_t{10} << 20;                     // bytes committed from which new hugepages are huge
   static constexpr size_t kHugeGrown = size_t{8} << 20;                     // bytes to which realloc has to grow a block for it to get huge pages
+  static constexpr unsigned kReadyShare = 4, kMostReady = 16;               // ... a quarter as many as are open, at most so many, made ready at once
   static constexpr unsigned kHalfCommit = 64;  // granules first committed of each hugepage below kHugeFrom: half of one is never made huge
   static constexpr unsigned kDenseShare = 16, kFillingShare = 8;         // ... while no more than 1/16 of the opened ones is free, or 1/8
   static constexpr size_t kFilling = size_t{3} * kGranulesPerHugepage;   // ... and this, which threads that grow at once have in hand

@@ -15,54 +15,63 @@ bool ExtentHeap::MayPopulate() const {
 }
 
 // The fresh granules that follow, a few percent of what is in use: a heap that grows wants them next. Or the rest of a hugepage that only
-// this slab has, to become a huge page.
-ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules) {
+// this slab has, to become a huge page: nobody else touches it meanwhile, for then the kernel would clear two. `whole`: it was told before.
+ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules, bool whole) {
   Hugepage* h = at.hugepage;
-  Ahead ahead = {nullptr, MayPopulate(), at.granule == 0 && granules + h->longest == kGranulesPerHugepage && h->zero.Count() == h->longest && WantsHuge(h, granules)};
+  const bool alone = at.granule == 0 && granules + h->longest == kGranulesPerHugepage && h->zero.Count() == h->longest;
+  Ahead ahead = {nullptr, MayPopulate(), whole || (alone && WantsHuge(h, granules)), whole};
+  if (!ahead.populates && !ahead.huge) return ahead;
+  Rest* rest = rests_;
+  while (rest != rests_ + kRests && rest->hugepage != nullptr) ++rest;
+  if (XALLOC_UNLIKELY(rest == rests_ + kRests)) {
+    if (whole) MarkHuge(h);
+    return {nullptr, ahead.populates && !whole, false, false};
+  }
   h->wanted = h->wanted || ahead.huge;
-  if (!ahead.populates) return ahead;
-  unsigned left = 0;
-  for (const Flight& f : flights_) left += f.taken ? 0 : 1;
-  ahead.flight = left > 1 ? TakeFlight() : nullptr;  // the last one is for giving back
-  if (ahead.flight == nullptr) return ahead;
   const auto begin = static_cast<unsigned>(at.granule + granules);
-  const auto most = ahead.huge ? kGranulesPerHugepage : static_cast<unsigned>(Min<size_t>(used_ / kAheadShare, kMostAhead));
   unsigned n = 0;
-  while (n < most && begin + n < kGranulesPerHugepage && h->zero.Test(begin + n) && h->free.Test(begin + n) && !h->dirty.Test(begin + n)) ++n;
+  if (ahead.huge) {
+    n = kGranulesPerHugepage - begin;
+  } else {
+    const auto most = static_cast<unsigned>(Min<size_t>(used_ / kAheadShare, kMostAhead));
+    while (n < most && begin + n < kGranulesPerHugepage && h->zero.Test(begin + n) && h->free.Test(begin + n) && !h->dirty.Test(begin + n)) ++n;
+  }
   if (n == 0) return ahead;
   const unsigned old_longest = h->longest;
-  const Run run = {begin, n};
-  h->free.Clear(run);
-  h->zero.Clear(run);
+  ahead.rest = rest;
+  *rest = {h, {begin, n}, h->zero.AllIn({begin, n})};
+  h->free.Clear(rest->run);
+  h->zero.Clear(rest->run);
   Relist(h, old_longest);
-  ahead.flight->pieces[ahead.flight->count++] = {h, run, false, false, Advice::kNone};
   return ahead;
 }
 
-// From the start of the slab to the end of what was taken ahead of it; a hugepage whole.
+void ExtentHeap::ReturnRest(Rest& rest) {
+  Hugepage* h = rest.hugepage;
+  const unsigned old_longest = h->longest;
+  h->free.Set(rest.run);
+  if (rest.zero) h->zero.Set(rest.run);
+  Relist(h, old_longest);
+  rest.hugepage = nullptr;
+}
+
+// From the start of the slab to the end of what was taken ahead of it; a hugepage whole. A huge page comes by a touch: the call that
+// populates holds up whoever changes a mapping, and they the next such call.
 void ExtentHeap::Populate(const Ahead& ahead, Hugepage* h, const Extent* slab) {
-  bool stalled = false;
-  const bool told = ahead.huge && AdviseHuge(h->base, kHugepage);
-  const size_t granules = slab->granules + (ahead.huge ? 0 : ahead.Granules());
-  const size_t bytes = told ? kHugepage : granules << kLgGranule;
-  const bool done = ahead.populates && (told ? PopulateHuge(h->base, stalled) : pages_.populate(slab->base, bytes));
-  if (ahead.populates && !done) no_populate_.SetRelaxed(true);
+  const bool huge = ahead.huge && (ahead.told || AdviseHuge(h->base, kHugepage));
+  const bool stalled = huge && TouchHuge(slab->base);
+  const size_t bytes = (slab->granules + (ahead.huge ? 0 : ahead.Granules())) << kLgGranule;
+  const bool populated = !huge && ahead.populates && pages_.populate(slab->base, bytes);
+  if (!huge && ahead.populates && !populated) no_populate_.SetRelaxed(true);
   os::Guard<os::Rank::kExtents> guard(lock_);
-  if (told || done) (told ? stats_.pages.huge : stats_.pages.populated) += bytes;
+  if (populated) stats_.pages.populated += bytes;
   if (stalled) stats_.pages.stalls++;
-  if (ahead.huge && !told) h->wanted = false;
-  if (ahead.flight != nullptr) {
-    for (unsigned i = 0; i < ahead.flight->count; ++i) {
-      const Run run = ahead.flight->pieces[i].run;
-      const unsigned old_longest = h->longest;
-      h->free.Set(run);
-      h->zero.Set(run);
-      if (done && !ahead.huge) MarkDirty(h, run);
-      Relist(h, old_longest);
-    }
-    ahead.flight->taken = false;
+  if (ahead.huge && !huge) h->wanted = false;
+  if (ahead.rest != nullptr) {
+    if (populated && !ahead.huge) MarkDirty(h, ahead.rest->run);
+    ReturnRest(*ahead.rest);
   }
-  if (told) MarkBacked(h);
+  if (huge) MarkHuge(h);
 }
 
 // ---- at birth -----------------------------------------------------------------------------------------------------------
@@ -74,10 +83,13 @@ bool ExtentHeap::MayBeHuge() const {
 // Whether h is to become a huge page, of which the first `granules` were just taken. A heap with holes elsewhere gets none: they would be
 // filled later. What threads that grow at once have in hand is no hole.
 bool ExtentHeap::WantsHuge(const Hugepage* h, size_t granules) const {
-  if (!MayBeHuge() || h->wanted || h->plain || h->committed != kGranulesPerHugepage) return false;
-  const size_t others = (stats_.committed >> kLgGranule) - kGranulesPerHugepage;
-  const size_t holes = others - Min(others, used_ - granules);
-  return stats_.committed >= kHugeFrom && holes <= Max(others / kDenseShare, Min(others / kFillingShare, kFilling));
+  if (h->wanted || h->plain || h->committed != kGranulesPerHugepage) return false;
+  return IsDense((stats_.committed >> kLgGranule) - kGranulesPerHugepage, used_ - granules);
+}
+
+bool ExtentHeap::IsDense(size_t opened, size_t used) const {
+  if (!MayBeHuge() || stats_.committed < kHugeFrom) return false;
+  return opened - Min(opened, used) <= Max(opened / kDenseShare, Min(opened / kFillingShare, kFilling));
 }
 
 // Hugepages next to each other that are told the same are one mapping in the eyes of the kernel.
@@ -93,14 +105,14 @@ bool ExtentHeap::AdviseHuge(char* at, size_t bytes) {
 
 // A kernel that has to move memory around to find a huge page takes long: then do without for a while, the longer the more often it
 // happens. Time that other threads had the CPU is not the kernel's.
-bool ExtentHeap::PopulateHuge(char* at, bool& stalled) {
+bool ExtentHeap::TouchHuge(char* at) {
   const uint64_t begin = os::ThreadCpuNs();
-  const bool done = pages_.populate(at, kHugepage);
+  *static_cast<volatile char*>(at) = 0;
   const unsigned pause = huge_pause_.Relaxed();
-  stalled = os::ThreadCpuNs() - begin > kStallNs;
+  const bool stalled = os::ThreadCpuNs() - begin > kStallNs;
   huge_pause_.SetRelaxed(stalled ? Min(Max(pause * 2, 8u), kLongestPause) : pause / 2);
   if (stalled) huge_skip_.SetRelaxed(huge_pause_.Relaxed());
-  return done;
+  return stalled;
 }
 
 // ---- later --------------------------------------------------------------------------------------------------------------

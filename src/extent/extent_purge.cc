@@ -73,6 +73,11 @@ void ExtentHeap::ReturnFlights() {
     ReturnPieces(f.pieces, f.count, Stage::kPurge);
     f.taken = false;
   }
+  for (Rest& rest : rests_) {
+    if (rest.hugepage == nullptr) continue;
+    MarkDirty(rest.hugepage, rest.run);
+    ReturnRest(rest);
+  }
 }
 
 // Takes dirty runs until `target` granules or kBatch runs are in hand. Whole free hugepages come first: they break nothing.

@@ -19,13 +19,15 @@ class FakePages {
     long calls = 0;          // of any kind
     long refuse_at = -1;     // the call with this number (from 1) is refused
     bool refuse_all_from = false;  // and all after it
+    size_t most_committed = SIZE_MAX;  // at once
     bool refuse_map = false;       // no new mappings; commits of what is reserved go on
     bool purge_lies = false;       // accepts, and leaves the contents
     size_t purged_bytes = 0;
     bool no_offer = false, no_populate = false, no_batches = true;
     size_t short_after = SIZE_MAX;  // a batch stops after so many ranges
     size_t offered_bytes = 0, populated_bytes = 0;
-    long batches = 0, huge_advice = 0, collapses = 0;
+    long batches = 0, huge_advice = 0, plain_advice = 0, collapses = 0;  // huge_advice: of either kind
+    size_t told_huge = 0, told_plain = 0;  // bytes
     long purges = 0, commits = 0;
     std::map<char*, size_t> mappings;
   };
@@ -60,7 +62,7 @@ class FakePages {
   static void* Reserve(void*, size_t size) { return Refused() ? nullptr : Take(size, PROT_NONE); }
   static void* Map(size_t size) { return Refused() || Get().refuse_map ? nullptr : Take(size, PROT_READ | PROT_WRITE); }
   static bool Commit(void* at, size_t size) {
-    if (Refused()) return false;
+    if (Refused() || size > Get().most_committed) return false;
     Get().commits++;
     return mprotect(at, size, PROT_READ | PROT_WRITE) == 0;
   }
@@ -91,9 +93,11 @@ class FakePages {
     Get().populated_bytes += size;
     return true;
   }
-  static bool AdviseHuge(void*, size_t, bool) {
+  static bool AdviseHuge(void*, size_t size, bool wanted) {
     if (Refused()) return false;
     Get().huge_advice++;
+    Get().plain_advice += !wanted;
+    (wanted ? Get().told_huge : Get().told_plain) += size;
     return true;
   }
   static bool Collapse(void*, size_t) {

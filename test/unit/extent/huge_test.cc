@@ -56,10 +56,44 @@ TEST_F(Huge, BelowTheThresholdHugepagesAreCommittedInHalves) {
 
 TEST_F(Huge, ALargeDenseHeapGetsHugePagesAtBirth) {
   Fill(64 * kMiB, Extent::Kind::kSlab);
-  EXPECT_GE(FakePages::Get().huge_advice, 15);
+  EXPECT_GE(FakePages::Get().told_huge, 52 * kMiB);
   EXPECT_GE(pages().huge, 52 * kMiB);
   EXPECT_LE(pages().huge, 58 * kMiB);
   EXPECT_LE(heap_.Stats().dirty, kHugepage) << "what is populated and not used yet";
+}
+
+TEST_F(Huge, ALargeHeapIsMadeReadyInSteps) {
+  Fill(20 * kMiB, Extent::Kind::kSlab);
+  const FakePages::State before = FakePages::Get();
+  Fill(236 * kMiB, Extent::Kind::kSlab);
+  EXPECT_LE(FakePages::Get().commits - before.commits, 16) << "of 118 hugepages";
+  EXPECT_LE(FakePages::Get().huge_advice - before.huge_advice, 16);
+  EXPECT_LE(FakePages::Get().told_huge, 256 * kMiB + 16 * kHugepage) << "ahead of use";
+  EXPECT_EQ(pages().huge % kHugepage, 0u);
+  EXPECT_LE(heap_.Stats().committed, 258 * kMiB) << "what is ready is not open";
+}
+
+TEST_F(Huge, WhereAStepIsRefusedOneHugepageIsMadeReady) {
+  Fill(64 * kMiB, Extent::Kind::kSlab);
+  FakePages::Get().most_committed = kHugepage;
+  const long before = FakePages::Get().commits;
+  Fill(64 * kMiB, Extent::Kind::kSlab);
+  EXPECT_GE(FakePages::Get().commits - before, 24) << "one by one, after what was ready";
+  EXPECT_GE(pages().huge, 116 * kMiB);
+}
+
+TEST_F(Huge, OfWhatIsReadyABlockGetsOrdinaryPages) {
+  Fill(64 * kMiB, Extent::Kind::kSlab);
+  while (heap_.Stats().committed - heap_.Stats().used >= kGranule) blocks_.push_back(Get(1, Extent::Kind::kSlab));
+  blocks_.push_back(Get(1, Extent::Kind::kSlab));  // opens a hugepage; some more are ready
+  while (heap_.Stats().committed - heap_.Stats().used >= kGranule) blocks_.push_back(Get(1, Extent::Kind::kSlab));
+  const FakePages::State before = FakePages::Get();
+  const size_t huge = pages().huge, dirty = heap_.Stats().dirty;
+  Get(kGranulesPerHugepage / 2);
+  EXPECT_EQ(FakePages::Get().told_plain - before.told_plain, kHugepage);
+  EXPECT_EQ(heap_.Stats().dirty, dirty) << "nothing but the block has memory";
+  Get(kGranulesPerHugepage / 2 - 1, Extent::Kind::kSlab);
+  EXPECT_EQ(pages().huge, huge);
 }
 
 TEST_F(Huge, BlocksOfTheProgramsOwnDoNot) {
@@ -193,8 +227,8 @@ TEST_F(Huge, SlabsOfAGrowingHeapArePopulatedAhead) {
   Fill(5 * kMiB, Extent::Kind::kSlab);
   EXPECT_EQ(FakePages::Get().populated_bytes, 0u);
   Fill(8 * kMiB, Extent::Kind::kSlab);
-  EXPECT_GE(FakePages::Get().populated_bytes, 4 * kMiB);
-  EXPECT_EQ(pages().populated + pages().huge, FakePages::Get().populated_bytes);
+  EXPECT_GE(FakePages::Get().populated_bytes + pages().huge, 4 * kMiB);
+  EXPECT_EQ(pages().populated, FakePages::Get().populated_bytes);
   EXPECT_LE(heap_.Stats().dirty, heap_.Stats().used / 20 + kHugepage / 2) << "a few percent ahead of what is used, and of a huge page";
   const size_t before = FakePages::Get().populated_bytes;
   Fill(2 * kMiB, Extent::Kind::kLarge);
@@ -222,7 +256,7 @@ TEST_F(Huge, AKernelThatCannotPopulateIsAskedOnce) {
 TEST_F(Huge, AKernelThatCannotPopulateMakesHugePagesAtTheFirstTouch) {
   FakePages::Get().no_populate = true;
   Fill(64 * kMiB, Extent::Kind::kSlab);
-  EXPECT_GE(FakePages::Get().huge_advice, 15);
+  EXPECT_GE(FakePages::Get().told_huge, 52 * kMiB);
   EXPECT_GE(pages().huge, 52 * kMiB);
   EXPECT_LE(heap_.Stats().dirty, kHugepage);
 }
