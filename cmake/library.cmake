@@ -5,9 +5,10 @@
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
 # Linked last: their large arrays are hardly touched, and so the small variables of all other files share two pages.
 set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
-# So is what a small program never runs: many kernels map 64 KiB around each fault. (Others map as much of a file as lies together.)
+# So is what a small program never runs: many kernels map 64 KiB around each fault. (Others map as much of a file as lies together.) What
+# programs with threads run lies before it: test/golden/near.py.
 set(XALLOC_RUN_LATE ${XALLOC_SOURCES})
-list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(conf|ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|address_map|extent_purge|extent_mapped|cold|report|cgroup|interval|new_delete).cc")
+list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(conf|ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|address_map|extent_mapped|arena_stats|cold|drain|report|cgroup|interval).cc")
 list(FILTER XALLOC_RUN_LATE EXCLUDE REGEX "/hooks.cc")
 # Last of all, arrays of 32 and 64 KiB that most programs never touch: with pages of 64 KiB they would part the variables around them.
 set(XALLOC_UNTOUCHED_ARRAYS ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/arena/directory.cc ${PROJECT_SOURCE_DIR}/src/cache/explicit.cc)
@@ -64,9 +65,13 @@ endif()
 # Run rarely, but resident in every process: small rather than fast.
 set(XALLOC_RARELY_RUN ${XALLOC_SOURCES})
 list(FILTER XALLOC_RARELY_RUN INCLUDE REGEX
-  "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|address_map|chunk|default_hooks|directory|manual|manual_chunks|manual_life|manual_path|explicit|bind|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow|extent_purge|large|registry|reporting|thread_stats|threads).cc")
+  "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|address_map|chunk|default_hooks|directory|manual|manual_chunks|manual_life|manual_path|explicit|bind|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_grow|extent_purge|large|registry|drain|reporting|thread_stats|threads).cc")
 list(FILTER XALLOC_RARELY_RUN EXCLUDE REGEX "/snapshot.cc")
 set_source_files_properties(${XALLOC_RARELY_RUN} PROPERTIES COMPILE_OPTIONS -Os)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Where all of a file is cold it stays in its place: what is marked cold elsewhere comes first in the library.
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/diag/report.cc PROPERTIES COMPILE_OPTIONS "-Os;-fno-reorder-functions")
+endif()
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/conf/built_in.cc PROPERTIES COMPILE_DEFINITIONS "XALLOC_MALLOC_CONF=\"${XALLOC_MALLOC_CONF}\";XALLOC_CONF_LINK=\"${XALLOC_CONF_LINK}\"")
 set_source_files_properties(${PROJECT_SOURCE_DIR}/src/api/new_delete.cc PROPERTIES COMPILE_OPTIONS -fexceptions)
 

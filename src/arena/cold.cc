@@ -119,14 +119,6 @@ Extent* Arena::TakeCold(unsigned cls, unsigned bucket, Extent* last, Relief whic
   return nullptr;
 }
 
-size_t Arena::FreeSlotBytes() const {
-  size_t bytes = 0;
-  for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
-    if (BinInUse(cls)) bytes += __atomic_load_n(&bins_[cls].free_slots, __ATOMIC_RELAXED) * ClassSize(cls);
-  }
-  return bytes;
-}
-
 void Arena::PutBackCold() {
   Extent* slab = g_loan.slab;
   const unsigned cls = slab->size_class;

@@ -106,7 +106,7 @@ static_assert(AllReciprocalsAreExact());
 
 // The smallest class that holds `size` bytes at `alignment` (a power of two <= kGranule): its size is a multiple of the
 // alignment, and slabs are granule-aligned. 0 when there is none.
-constexpr unsigned AlignedSizeToClass(size_t size, size_t alignment) {
+XALLOC_NOINLINE constexpr unsigned AlignedSizeToClass(size_t size, size_t alignment) {
   if (size > kMaxSmall || alignment > kGranule) return 0;
   for (unsigned c = SizeToClass(Max(size, alignment)); c <= kNumClasses; ++c) {
     if (ClassSizeSlow(c) % alignment == 0) return c;

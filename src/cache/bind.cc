@@ -7,6 +7,7 @@
 namespace xalloc {
 
 void UnbindThread() {
+  if (XALLOC_LIKELY(t_bound == 0)) return;
   if (ManualArena* bound = BoundTo().manual; bound != nullptr) CountBound(bound, -1);
   t_bound = 0;
 }

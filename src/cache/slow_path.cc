@@ -80,7 +80,7 @@ void* FromOtherArenas(const Arena* home, Fn take) {
 }
 
 // One slot of `cls` from `home`, or, `own`, from that arena's own slabs and no other's.
-void* AllocateSlot(const ArenaRef& home, size_t size, unsigned cls, bool own) {
+XALLOC_NOINLINE void* AllocateSlot(const ArenaRef& home, size_t size, unsigned cls, bool own) {
   // Aligned as its slot would be.
   if (Reporting()) return LastWordsAllocate(ClassSize(cls), ClassSize(cls) & -ClassSize(cls));
   if (SteppedAside()) return os::SanitizerAllocate(size, 1);
@@ -202,8 +202,9 @@ bool SizeIsWrongFor(size_t usable, unsigned cls, size_t round, size_t size, size
 bool SizeIsWrong(const void* p, size_t size, size_t alignment) {
   if (const unsigned code = SlabCodeOf(p); code != 0) return SizeIsWrongFor(ClassSize(code / 2), code / 2, 0, size, alignment);
   const size_t round = Max(os::PageSize(), kLargeRound);
-  if (const ManualBlock block = LookAtManual(p); XALLOC_UNLIKELY(block.arena != nullptr)) {
-    return block.misuse == Misuse::kNone && SizeIsWrongFor(block.usable, block.cls, round, size, alignment);
+  if (AnyManual()) {
+    const ManualBlock block = LookAtManual(p);
+    if (block.arena != nullptr) return block.misuse == Misuse::kNone && SizeIsWrongFor(block.usable, block.cls, round, size, alignment);
   }
   const Extent* block = g_extents.Find(p);
   if (block == nullptr || block->base != p) return false;

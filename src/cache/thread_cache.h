@@ -14,7 +14,7 @@
 //
 // Invariants, per bin, base = array + bottom: I1 *base == NULL. I2 base <= top <= limit. I3 slots above base and up to top are non-null, unless a drain
 // put a new sentinel there. I4 limit == array + capacity.
-// Thread safety: the front is its thread's alone, but for the drain (registry.cc), which needs no help from the hit path. All else is
+// Thread safety: the front is its thread's alone, but for the drain (drain.cc), which needs no help from the hit path. All else is
 // guarded by `lock`, taken by the thread's slow paths and by whoever drains it.
 #pragma once
 
@@ -118,10 +118,13 @@ void FlushClass(ThreadCache* cache, unsigned cls);
 
 void ValidateCache(ThreadCache* cache);
 
-// ---- all caches (registry.cc) ----------------------------------------------------------------------------------------------
+// ---- all caches (registry.cc, drain.cc) --------------------------------------------------------------------------------------
 
 // Runs fn(cache, context) for each live cache, under the registry's lock.
 void ForEachCache(void (*fn)(ThreadCache*, void*), void* context);
+// Up to `most` of those in one bucket, after the first `skip`, as they are now. Returns how many.
+constexpr unsigned kCacheBuckets = 128;
+unsigned SomeCaches(unsigned bucket, unsigned skip, ThreadCache** caches, unsigned most);
 unsigned LiveCaches();
 os::Lock& CacheRegistryLock();
 os::Lock& StartLock();  // held while the options are read

@@ -139,7 +139,7 @@ void Step(size_t most, PurgeWork& work) {
   if (crumbs) g_progress.steps = 0;
   work.bytes += PurgeOverCurves(now, most, crumbs ? Manner::kAnyRun : Manner::kLongRuns);
   if (crumbs) work.bytes += PurgeAllColdSlabs(Arena::Relief::kCold, inline_ ? kColdInline : ~0u);
-  work.bytes += DecayManualArenas(now, os::InOwnThread());
+  if (AnyManual()) work.bytes += DecayManualArenas(now, os::InOwnThread());
 }
 
 }  // namespace

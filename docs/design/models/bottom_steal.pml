@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bottom_steal.pml: draining the stack of a thread that goes on using it (src/cache/registry.cc, MarkBottom and SettleBottom).
+/* bottom_steal.pml: draining the stack of a thread that goes on using it (src/cache/drain.cc, MarkBottom and SettleBottom).
  *
  * One owner pops and pushes with plain loads and stores; one drainer takes all but the top object. The owner's stores go through
  * a buffer of two entries, in order (TSO), or in any order with -DWEAK. membarrier() is a full barrier on the owner between two
