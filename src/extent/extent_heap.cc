@@ -164,10 +164,10 @@ Run ExtentHeap::BestRun(const Hugepage* h, unsigned granules, unsigned alignment
   return best;
 }
 
-// The shortest sufficient run that is all dirty, if much lies dirty; else the shortest of all. Of equally short ones, that in the hugepage with
+// The shortest sufficient run that is all dirty; where there is none, the shortest of all. Of equally short ones, that in the hugepage with
 // most allocations.
 ExtentHeap::Place ExtentHeap::FindRun(unsigned granules, unsigned alignment) {
-  const bool reuse = dirty_ >= kReuseFrom;
+  const bool reuse = dirty_ >= granules;
   Place fresh = {nullptr, 0};
   unsigned lists = 0;
   for (unsigned want = granules; want <= kGranulesPerHugepage; ++want) {
@@ -181,6 +181,7 @@ ExtentHeap::Place ExtentHeap::FindRun(unsigned granules, unsigned alignment) {
     Place dirty = {nullptr, 0};
     unsigned seen = 0;
     for (Hugepage* h = by_longest_[want].front(); h != nullptr && seen < kCandidates; h = h->next, ++seen) {
+      if (reuse && lists != 0 && fresh.hugepage != nullptr && !h->in_dirty_list) continue;
       const Run r = BestRun(h, granules, alignment);
       if (r.length == 0) continue;
       Place& best = reuse && !h->dirty.AllIn(r) ? fresh : dirty;

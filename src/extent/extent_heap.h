@@ -307,8 +307,6 @@ class ExtentHeap {
 
   static constexpr size_t kFirstRegion = size_t{64} << 20, kLargestRegion = size_t{1} << 30;
   static constexpr unsigned kFirstCommit = 16;  // granules: 256 KiB, then doubling to the whole hugepage
-  // What lies dirty is used before fresh memory if there is so much of it, wherever it lies: a fresh page costs a page fault.
-  static constexpr size_t kReuseFrom = (size_t{8} << 20) >> kLgGranule;
   // The thresholds below: docs/design/huge-pages.md has the measurements that chose them.
   static constexpr size_t kTimed = (size_t{8} << 20) >> kLgGranule;         // granules in use from which purges are timed
   static constexpr size_t kPopulateFrom = (size_t{6} << 20) >> kLgGranule;  // ... from which memory is populated ahead: below, no advice is given at all
