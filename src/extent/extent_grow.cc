@@ -30,25 +30,31 @@ bool ExtentHeap::Grow(size_t granules, unsigned align_granules, bool for_slab) {
   if (h != nullptr && !OpenPartial(h, kGranulesPerHugepage)) return false;
 
   const auto count = static_cast<unsigned>(CeilDiv(granules, kGranulesPerHugepage));
-  Region* region = RegionWithFresh(count);
-  if (region == nullptr) {
-    if (!AddRegion(count * kHugepage)) return false;
-    region = RegionWithFresh(count);
-  }
+  const bool always = static_cast<Thp>(g_options.thp) == Thp::kAlways;
+  Region* region = RegionWithFresh(count, for_slab || always);
+  if (region == nullptr && AddRegion(count * kHugepage)) region = RegionWithFresh(count, for_slab || always);
+  // No address space for one more: a block in what may become huge is better than none.
+  if (region == nullptr) region = RegionWithFresh(count, true);
+  if (region == nullptr) return false;
   committed = kGranulesPerHugepage;
-  if (count == 1 && committed_bytes < kHugeFrom && static_cast<Thp>(g_options.thp) != Thp::kAlways) {
+  if (count == 1 && committed_bytes < kHugeFrom && !always) {
     committed = committed_bytes == 0 ? kFirstCommit : kHalfCommit;
     while (committed < granules) committed *= 2;
   }
-  return OpenFresh(region, count, committed, for_slab, huge || (MayBeHuge() && static_cast<Thp>(g_options.thp) == Thp::kAlways));
+  return OpenFresh(region, count, committed, huge || (always && MayBeHuge()));
 }
 
-// `regions_` and `next_fresh` change under both locks: either is enough to read them.
-Region* ExtentHeap::RegionWithFresh(unsigned count) const {
+// `regions_` and `next_fresh` change under both locks: either is enough to read them. What was made ready to be huge is used first, and for
+// slabs alone: of a block of its own only the program knows what it will touch. So no more than one region has any.
+Region* ExtentHeap::RegionWithFresh(unsigned count, bool may_be_huge) const {
+  Region* other = nullptr;
   for (Region* r = regions_; r != nullptr; r = r->next) {
-    if (r->hugepages - r->next_fresh >= count) return r;
+    if (r->hugepages - r->next_fresh < count) continue;
+    const bool huge = r->ready_huge && r->ready > r->next_fresh;
+    if (huge && may_be_huge) return r;
+    if (!huge && other == nullptr) other = r;
   }
-  return nullptr;
+  return other;
 }
 
 bool ExtentHeap::OpenPartial(Hugepage* h, unsigned committed) {
@@ -84,15 +90,10 @@ bool ExtentHeap::MakeReady(Region* region, unsigned count, unsigned committed, b
   return true;
 }
 
-bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, bool for_slab, bool huge) {
+bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, bool huge) {
   const unsigned first = region->next_fresh;
   char* at = region->base + first * kHugepage;
-  // What is ready from before, and was to be huge.
-  const unsigned told = region->ready_huge && region->ready > first ? Min(region->ready - first, count) : 0;
   if (first + count > region->ready && !MakeReady(region, count, committed, huge)) return false;
-  // Of a block of the program's own only the program knows what it will touch.
-  const bool plain = told != 0 && !for_slab && static_cast<Thp>(g_options.thp) != Thp::kAlways;
-  if (plain) pages_.advise_huge(at, told * kHugepage, false);
   os::Guard<os::Rank::kExtents> guard(lock_);
   stats_.committed += count == 1 ? size_t{committed} << kLgGranule : count * kHugepage;
   for (unsigned i = 0; i < count; ++i, at += kHugepage) {
@@ -103,7 +104,7 @@ bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, b
     h->free.Set({0, committed});
     h->zero.Set({0, committed});
     Relist(h, 0);
-    h->wanted = i < told ? !plain : region->ready_huge;
+    h->wanted = region->ready_huge;
     if (committed < kGranulesPerHugepage) partial_ = h;
     if (map_.Covers(at)) map_.SetHugepage(at, h);
   }

@@ -239,9 +239,9 @@ class ExtentHeap {
   bool Grow(size_t granules, unsigned align_granules, bool for_slab);
   // Under grow_lock_.
   bool OpenPartial(Hugepage* h, unsigned committed);
-  bool OpenFresh(Region* region, unsigned count, unsigned committed, bool for_slab, bool huge);
+  bool OpenFresh(Region* region, unsigned count, unsigned committed, bool huge);
   bool MakeReady(Region* region, unsigned count, unsigned committed, bool huge);
-  Region* RegionWithFresh(unsigned count) const;
+  Region* RegionWithFresh(unsigned count, bool may_be_huge) const;
   bool AddRegion(size_t at_least);
   bool WindowHolds(uintptr_t begin, size_t bytes) const;
   size_t GiveBack(size_t bytes, Manner manner, Stage stage);

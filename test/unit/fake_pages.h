@@ -20,13 +20,14 @@ class FakePages {
     long refuse_at = -1;     // the call with this number (from 1) is refused
     bool refuse_all_from = false;  // and all after it
     size_t most_committed = SIZE_MAX;  // at once
+    bool refuse_reserve = false;
     bool refuse_map = false;       // no new mappings; commits of what is reserved go on
     bool purge_lies = false;       // accepts, and leaves the contents
     size_t purged_bytes = 0;
     bool no_offer = false, no_populate = false, no_batches = true;
     size_t short_after = SIZE_MAX;  // a batch stops after so many ranges
     size_t offered_bytes = 0, populated_bytes = 0;
-    long batches = 0, huge_advice = 0, plain_advice = 0, collapses = 0;  // huge_advice: of either kind
+    long batches = 0, huge_advice = 0, collapses = 0;  // huge_advice: of either kind
     size_t told_huge = 0, told_plain = 0;  // bytes
     long purges = 0, commits = 0;
     std::map<char*, size_t> mappings;
@@ -59,7 +60,7 @@ class FakePages {
     Get().mappings[at] = size;
     return at;
   }
-  static void* Reserve(void*, size_t size) { return Refused() ? nullptr : Take(size, PROT_NONE); }
+  static void* Reserve(void*, size_t size) { return Refused() || Get().refuse_reserve ? nullptr : Take(size, PROT_NONE); }
   static void* Map(size_t size) { return Refused() || Get().refuse_map ? nullptr : Take(size, PROT_READ | PROT_WRITE); }
   static bool Commit(void* at, size_t size) {
     if (Refused() || size > Get().most_committed) return false;
@@ -96,7 +97,6 @@ class FakePages {
   static bool AdviseHuge(void*, size_t size, bool wanted) {
     if (Refused()) return false;
     Get().huge_advice++;
-    Get().plain_advice += !wanted;
     (wanted ? Get().told_huge : Get().told_plain) += size;
     return true;
   }

@@ -82,16 +82,22 @@ TEST_F(Huge, WhereAStepIsRefusedOneHugepageIsMadeReady) {
   EXPECT_GE(pages().huge, 116 * kMiB);
 }
 
-TEST_F(Huge, OfWhatIsReadyABlockGetsOrdinaryPages) {
-  Fill(64 * kMiB, Extent::Kind::kSlab);
+TEST_F(Huge, WhereThereIsNoAddressSpaceABlockGetsWhatIsReady) {
+  Fill(40 * kMiB, Extent::Kind::kSlab);
+  FakePages::Get().refuse_reserve = true;
+  for (int i = 0; i < 3; ++i) EXPECT_NE(Get(kGranulesPerHugepage - 1), nullptr);
+}
+
+TEST_F(Huge, OfWhatIsReadyABlockGetsNone) {
+  Fill(40 * kMiB, Extent::Kind::kSlab);
   while (heap_.Stats().committed - heap_.Stats().used >= kGranule) blocks_.push_back(Get(1, Extent::Kind::kSlab));
   blocks_.push_back(Get(1, Extent::Kind::kSlab));  // opens a hugepage; some more are ready
   while (heap_.Stats().committed - heap_.Stats().used >= kGranule) blocks_.push_back(Get(1, Extent::Kind::kSlab));
   const FakePages::State before = FakePages::Get();
   const size_t huge = pages().huge, dirty = heap_.Stats().dirty;
   Get(kGranulesPerHugepage / 2);
-  EXPECT_EQ(FakePages::Get().told_plain - before.told_plain, kHugepage);
   EXPECT_EQ(heap_.Stats().dirty, dirty) << "nothing but the block has memory";
+  EXPECT_EQ(FakePages::Get().told_plain, 0u) << "where the kernel makes huge pages unasked it may do so";
   Get(kGranulesPerHugepage / 2 - 1, Extent::Kind::kSlab);
   EXPECT_EQ(pages().huge, huge);
 }
