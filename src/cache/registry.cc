@@ -41,6 +41,7 @@ using CacheList = List<ThreadCache, &ThreadCache::next, &ThreadCache::prev>;
 constinit os::Lock g_lock;  // guards the two lists
 // By the hash of their threads' pointers: see NewCache.
 constinit CacheList g_live[kCacheBuckets];
+static_assert(kCacheBuckets == 1u << (64 - 57));
 CacheList& LiveListOf(uintptr_t owner) { return g_live[(owner >> 6) * 0x9E3779B97F4A7C15ull >> 57]; }
 constinit CacheList g_recycled;          // ended threads' caches, empty, with the sizes they had grown to
 constinit Atomic<unsigned> g_live_count{0};  // relaxed: changed under g_lock, read without as a share of the budget or a hint
