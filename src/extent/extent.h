@@ -75,8 +75,8 @@ struct Region {
   char* base;
   uint32_t hugepages;   // in it
   uint32_t next_fresh;  // the first never opened
-  uint32_t ready;       // the first that is opened in part or not readable and writable; under the lock of growth, as is
-  bool ready_huge;      // ... of those that are ready and not opened, that the kernel was told to make them huge
+  uint32_t ready;       // the first that was not made readable and writable, whole or in part; under the lock of growth, as is
+  bool ready_huge;      // ... whether the kernel was told to make those huge that are ready and not opened
   Hugepage pages[];
 };
 
