@@ -255,6 +255,7 @@ class ExtentHeap {
   bool MayBeHuge() const;
   bool IsDense(size_t opened, size_t used) const;
   bool WantsHuge(const Hugepage* h, size_t granules) const;
+  bool SkipsHuge();
   bool AdviseHuge(char* at, size_t bytes);
   bool TouchHuge(char* at);
   void Advise(const Hugepage* h, Advice advice) {

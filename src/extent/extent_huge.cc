@@ -58,7 +58,12 @@ void ExtentHeap::ReturnRest(Rest& rest) {
 // From the start of the slab to the end of what was taken ahead of it; a hugepage whole. A huge page comes by a touch: the call that
 // populates holds up whoever changes a mapping, and they the next such call.
 void ExtentHeap::Populate(const Ahead& ahead, Hugepage* h, const Extent* slab) {
-  const bool huge = ahead.huge && (ahead.told || AdviseHuge(h->base, kHugepage));
+  bool huge = ahead.huge && (ahead.told || AdviseHuge(h->base, kHugepage));
+  if (XALLOC_UNLIKELY(ahead.told && SkipsHuge())) {
+    // It was told when the kernel was not slow yet.
+    pages_.advise_huge(h->base, kHugepage, false);
+    huge = false;
+  }
   const bool stalled = huge && TouchHuge(slab->base);
   const size_t bytes = (slab->granules + (ahead.huge ? 0 : ahead.Granules())) << kLgGranule;
   const bool populated = !huge && ahead.populates && pages_.populate(slab->base, bytes);
@@ -92,12 +97,17 @@ bool ExtentHeap::IsDense(size_t opened, size_t used) const {
   return opened - Min(opened, used) <= Max(opened / kDenseShare, Min(opened / kFillingShare, kFilling));
 }
 
+// True as often as hugepages are to go without after a stall.
+bool ExtentHeap::SkipsHuge() {
+  const unsigned skip = huge_skip_.Relaxed();
+  if (XALLOC_LIKELY(skip == 0)) return false;
+  huge_skip_.SetRelaxed(skip - 1);
+  return true;
+}
+
 // Hugepages next to each other that are told the same are one mapping in the eyes of the kernel.
 bool ExtentHeap::AdviseHuge(char* at, size_t bytes) {
-  if (const unsigned skip = huge_skip_.Relaxed(); skip != 0) {
-    huge_skip_.SetRelaxed(skip - 1);
-    return false;
-  }
+  if (SkipsHuge()) return false;
   const bool done = pages_.advise_huge(at, bytes, true);
   if (!done) no_huge_.SetRelaxed(true);
   return done;

@@ -23,7 +23,7 @@ def executed(program):
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
         subprocess.run(["valgrind", "--tool=callgrind", "--dump-instr=yes", "--compress-pos=no", "--compress-strings=no",
-                        f"--callgrind-out-file={out}", *program.split()],
+                        f"--callgrind-out-file={out}", program],
                        env={**os.environ, "LD_PRELOAD": library}, capture_output=True, check=True)
         ours = False
         with open(out) as text:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sized_new: a C++ program as most are, with threads, containers of several sizes, and a heap that grows and shrinks by some MiB.
+// sized_new: a C++ program as most are, with threads, containers of several sizes, and a heap that grows and shrinks by half a MiB.
 #include <map>
 #include <memory>
 #include <string>

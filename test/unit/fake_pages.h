@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include <cstring>
+#include <functional>
 #include <map>
 
 #include "os/pages.h"
@@ -30,6 +31,7 @@ class FakePages {
     long batches = 0, huge_advice = 0, collapses = 0;  // huge_advice: of either kind
     size_t told_huge = 0, told_plain = 0;  // bytes
     long purges = 0, commits = 0;
+    std::function<void()> in_populate;  // no lock is held
     std::map<char*, size_t> mappings;
   };
   static State& Get() {
@@ -92,6 +94,7 @@ class FakePages {
   static bool Populate(void*, size_t size) {
     if (Get().no_populate || Refused()) return false;
     Get().populated_bytes += size;
+    if (Get().in_populate) Get().in_populate();
     return true;
   }
   static bool AdviseHuge(void*, size_t size, bool wanted) {

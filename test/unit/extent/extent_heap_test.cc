@@ -160,6 +160,17 @@ TEST_F(Extents, TheFullestSufficientHugepageIsUsedFirst) {
   EXPECT_EQ(Get(4)->base, tight);
 }
 
+TEST_F(Extents, ALittleDirtyMemoryComesBeforeATighterFreshRun) {
+  Get(60);
+  Extent* middle = Get(8);
+  Get(60);
+  Get(60);  // half of a second hugepage is committed: four fresh granules are left
+  char* base = middle->base;
+  heap_.Free(middle);
+  EXPECT_EQ(Get(4)->base, base);
+  EXPECT_EQ(heap_.Stats().dirty, 4 * kGranule);
+}
+
 TEST_F(Extents, ResidencyDoesNotGrowWhileMuchLiesDirty) {
   std::vector<Extent*> blocks;
   for (int i = 0; i < 60; ++i) blocks.push_back(Get(kGranulesPerHugepage));
