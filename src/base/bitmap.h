@@ -16,65 +16,76 @@ class Bitmap128 {
  public:
   static constexpr unsigned kBits = 128;
   constexpr Bitmap128() = default;
+  // The bits of a run alone.
+  explicit constexpr Bitmap128(Run r) : bits_(r.length == 0 ? 0 : ~Word{0} >> (kBits - r.length) << r.begin) {}
 
-  bool Test(unsigned i) const { return (word_[i / 64] >> (i % 64)) & 1; }
-  bool None() const { return (word_[0] | word_[1]) == 0; }
-  unsigned Count() const { return PopCount(word_[0]) + PopCount(word_[1]); }
-  void Set(Run r) {
-    word_[0] |= Mask(r, 0);
-    word_[1] |= Mask(r, 1);
+  bool Test(unsigned i) const { return (static_cast<uint64_t>(bits_ >> i) & 1) != 0; }
+  bool None() const { return bits_ == 0; }
+  unsigned Count() const { return PopCount(Half(0)) + PopCount(Half(1)); }
+  void Set(const Bitmap128& other) { bits_ |= other.bits_; }
+  void Set(Run r) { Set(Bitmap128(r)); }
+  void Clear(const Bitmap128& other) { bits_ &= ~other.bits_; }
+  void Clear(Run r) { Clear(Bitmap128(r)); }
+  // All or nothing, mostly: there is no instruction that counts on every CPU.
+  unsigned CountIn(Run r) const {
+    const Bitmap128 run(r), both = *this & run;
+    if (both.bits_ == 0) return 0;
+    return both.bits_ == run.bits_ ? r.length : both.Count();
   }
-  void Clear(Run r) {
-    word_[0] &= ~Mask(r, 0);
-    word_[1] &= ~Mask(r, 1);
-  }
-  unsigned CountIn(Run r) const { return PopCount(word_[0] & Mask(r, 0)) + PopCount(word_[1] & Mask(r, 1)); }
-  bool AllIn(Run r) const { return (~word_[0] & Mask(r, 0)) == 0 && (~word_[1] & Mask(r, 1)) == 0; }
+  bool AllIn(const Bitmap128& other) const { return (~bits_ & other.bits_) == 0; }
+  bool AllIn(Run r) const { return AllIn(Bitmap128(r)); }
 
   // The first run of set bits at or after `from`; length 0 when there is none.
   Run NextRun(unsigned from) const {
-    const unsigned begin = Next(from, 0);
-    if (begin == kBits) return {kBits, 0};
-    return {begin, Next(begin, ~uint64_t{0}) - begin};
+    if (from >= kBits) return {kBits, 0};
+    const Word left = bits_ & (~Word{0} << from);
+    if (left == 0) return {kBits, 0};
+    const unsigned begin = Lowest(left);
+    const Word clear = ~left >> begin;
+    return {begin, clear == 0 ? kBits - begin : Lowest(clear)};
+  }
+  // The whole run that a set bit is in.
+  Run RunAround(unsigned i) const {
+    const Word clear = ~bits_;
+    const Word below = clear & ~(~Word{0} << i), above = clear & (~Word{0} << i);
+    const unsigned begin = below == 0 ? 0 : Highest(below) + 1;
+    return {begin, (above == 0 ? kBits : Lowest(above)) - begin};
   }
   unsigned LongestRun() const {
-    unsigned longest = 0;
-    for (Run r = NextRun(0); r.length != 0; r = NextRun(r.begin + r.length)) longest = Max(longest, r.length);
-    return longest;
+    if (bits_ == 0) return 0;
+    // A bit of `begins` is set where a run of `length` or more begins. One run alone is found at once, for it carries out of itself.
+    Word begins = bits_;
+    if (((begins + (begins & -begins)) & begins) == 0) return Highest(begins) - Lowest(begins) + 1;
+    unsigned length = 1, step = 1;
+    for (Word longer; (longer = begins & (begins >> step)) != 0; step = length) {
+      begins = longer;
+      length += step;
+    }
+    while ((step /= 2) != 0) {
+      const Word longer = begins & (begins >> step);
+      if (longer == 0) continue;
+      begins = longer;
+      length += step;
+    }
+    return length;
   }
-  Bitmap128 Without(const Bitmap128& other) const {
-    Bitmap128 out;
-    out.word_[0] = word_[0] & ~other.word_[0];
-    out.word_[1] = word_[1] & ~other.word_[1];
-    return out;
-  }
-  friend Bitmap128 operator&(const Bitmap128& a, const Bitmap128& b) {
-    Bitmap128 out;
-    out.word_[0] = a.word_[0] & b.word_[0];
-    out.word_[1] = a.word_[1] & b.word_[1];
-    return out;
-  }
+  Bitmap128 Without(const Bitmap128& other) const { return Bitmap128(bits_ & ~other.bits_); }
+  friend Bitmap128 operator&(const Bitmap128& a, const Bitmap128& b) { return Bitmap128(a.bits_ & b.bits_); }
 
  private:
-  static constexpr uint64_t Low(unsigned n) { return n >= 64 ? ~uint64_t{0} : (uint64_t{1} << n) - 1; }
-  static constexpr uint64_t Mask(Run r, unsigned w) {
-    const unsigned lo = w * 64;
-    const unsigned end = r.begin + r.length;
-    const unsigned from = r.begin > lo ? r.begin - lo : 0;
-    const unsigned to = end > lo ? end - lo : 0;
-    return from >= 64 ? 0 : Low(to) & ~Low(from);
+  __extension__ typedef unsigned __int128 Word;
+  explicit constexpr Bitmap128(Word bits) : bits_(bits) {}
+  uint64_t Half(unsigned i) const { return static_cast<uint64_t>(bits_ >> (i * 64)); }
+  static unsigned Lowest(Word bits) {
+    const auto low = static_cast<uint64_t>(bits);
+    return low != 0 ? LowestBit(low) : 64 + LowestBit(static_cast<uint64_t>(bits >> 64));
   }
-  // Index of the first bit at or after `from` that is set (flip = 0) or clear (flip = ~0); kBits when none.
-  unsigned Next(unsigned from, uint64_t flip) const {
-    for (unsigned w = from / 64; w < 2; ++w) {
-      uint64_t bits = word_[w] ^ flip;
-      if (w == from / 64) bits &= ~Low(from % 64);
-      if (bits != 0) return w * 64 + LowestBit(bits);
-    }
-    return kBits;
+  static unsigned Highest(Word bits) {
+    const auto high = static_cast<uint64_t>(bits >> 64);
+    return high != 0 ? 64 + FloorLog2(high) : FloorLog2(static_cast<uint64_t>(bits));
   }
 
-  uint64_t word_[2] = {0, 0};
+  Word bits_ = 0;
 };
 
 }  // namespace xalloc

@@ -62,11 +62,9 @@ bool ExtentHeap::OpenPartial(Hugepage* h, unsigned committed) {
   const Run run = {h->committed, committed - h->committed};
   if (!pages_.commit(from, size_t{run.length} << kLgGranule)) return false;
   os::Guard<os::Rank::kExtents> guard(lock_);
-  const unsigned old_longest = h->longest;
   h->committed = static_cast<uint8_t>(committed);
-  h->free.Set(run);
   h->zero.Set(run);
-  Relist(h, old_longest);
+  SetFree(h, run);
   stats_.committed += size_t{run.length} << kLgGranule;
   if (committed == kGranulesPerHugepage) partial_ = nullptr;
   return true;
@@ -101,9 +99,8 @@ bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, b
     h->region = region;
     h->base = at;
     h->committed = static_cast<uint8_t>(committed);
-    h->free.Set({0, committed});
     h->zero.Set({0, committed});
-    Relist(h, 0);
+    SetFree(h, {0, committed});
     h->wanted = region->ready_huge;
     if (committed < kGranulesPerHugepage) partial_ = h;
     if (map_.Covers(at)) map_.SetHugepage(at, h);

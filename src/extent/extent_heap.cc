@@ -53,11 +53,20 @@ Hugepage* ExtentHeap::HugepageOf(const void* p) {
 Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kind, bool* zeroed) {
   if (granules > kMaxGranules || alignment > kHugepage) return nullptr;
   const auto align_granules = static_cast<unsigned>(Max(alignment >> kLgGranule, size_t{1}));
-  Extent* extent = NewExtent();
-  if (extent == nullptr) return nullptr;
+  Extent* extent = nullptr;
   // Each round of growth makes room for this request, but another thread may take it: go round again while memory comes.
   for (;;) {
+    // Looked at without the lock: bookkeeping memory may have to be mapped, which must not happen under it.
+    if (extent == nullptr && __atomic_load_n(&spares_, __ATOMIC_RELAXED) == nullptr) {
+      extent = static_cast<Extent*>(meta_.Allocate(sizeof(Extent)));
+      if (extent == nullptr) return nullptr;
+    }
     lock_.Acquire(os::Rank::kExtents);
+    if (extent == nullptr) extent = TakeSpare();
+    if (XALLOC_UNLIKELY(extent == nullptr)) {
+      lock_.Release(os::Rank::kExtents);
+      continue;
+    }
     const Place at = FindFree(static_cast<unsigned>(granules), align_granules);
     if (at.hugepage != nullptr) {
       const Taken taken = Take(at, granules, kind);
@@ -91,10 +100,9 @@ void ExtentHeap::Free(Extent* extent) {
   const unsigned granule = GranuleOf(extent->base);
   os::Guard<os::Rank::kExtents> guard(lock_);
   h->allocations--;
-  ClearOwners(extent);
+  if (extent->kind == Extent::Kind::kLarge) SetOwner(h, granule, nullptr);
   Give({h, granule}, extent->granules);
-  extent->next = spares_;
-  spares_ = extent;
+  KeepSpare(extent);
 }
 
 void ExtentHeap::SetOwners(Extent* extent) {
@@ -106,8 +114,7 @@ void ExtentHeap::SetOwners(Extent* extent) {
 void ExtentHeap::ClearOwners(Extent* extent) {
   Hugepage* h = HugepageOf(extent->base);
   const unsigned granule = GranuleOf(extent->base);
-  const size_t owners = extent->kind == Extent::Kind::kSlab ? extent->granules : 1;
-  for (size_t i = 0; i < owners; ++i) SetOwner(h, granule + static_cast<unsigned>(i), nullptr);
+  for (unsigned i = 0; i < extent->granules; ++i) SetOwner(h, granule + i, nullptr);
 }
 
 bool ExtentHeap::Extend(Extent* extent, size_t granules) {
@@ -217,22 +224,22 @@ bool ExtentHeap::AllFree(Place from, size_t granules) {
 ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules, Extent::Kind kind) {
   Taken taken = {true, granules, false};
   ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
-    const unsigned old_longest = h->longest;
-    const bool untouched = h->wanted && old_longest == kGranulesPerHugepage && h->dirty.None();
-    taken.zero = taken.zero && h->zero.AllIn(r);
+    const Bitmap128 run(r);
+    const bool untouched = h->wanted && h->longest == kGranulesPerHugepage && h->dirty.None();
+    taken.zero = taken.zero && h->zero.AllIn(run);
     const unsigned dirty = h->dirty.CountIn(r);
     taken.fresh -= dirty;
     dirty_ -= dirty;
     muzzy_ -= h->muzzy.CountIn(r);
-    h->free.Clear(r);
-    h->dirty.Clear(r);
-    h->zero.Clear(r);
-    h->muzzy.Clear(r);
+    h->free.Clear(run);
+    h->dirty.Clear(run);
+    h->zero.Clear(run);
+    h->muzzy.Clear(run);
     // The first touch brings all of it in; who gets a slab does that at once.
     taken.whole = untouched && kind == Extent::Kind::kSlab;
     if (untouched && !taken.whole) MarkHuge(h);
     LeaveDirtyListIfClean(h);
-    Relist(h, old_longest);
+    Relist(h);
     return true;
   });
   used_ += granules;
@@ -269,10 +276,8 @@ void ExtentHeap::LeaveDirtyListIfClean(Hugepage* h) {
 
 void ExtentHeap::Give(Place from, size_t granules) {
   ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
-    const unsigned old_longest = h->longest;
-    h->free.Set(r);
     MarkDirty(h, r);
-    Relist(h, old_longest);
+    SetFree(h, r);
     return true;
   });
   used_ -= granules;
@@ -287,13 +292,19 @@ void ExtentHeap::MarkDirty(Hugepage* h, Run run) {
   dirty_list_.PushBack(h);
 }
 
-void ExtentHeap::Relist(Hugepage* h, unsigned old_longest) {
-  const unsigned longest = h->free.LongestRun();
+void ExtentHeap::SetFree(Hugepage* h, Run run) {
+  h->free.Set(run);
+  Relist(h, Max<unsigned>(h->longest, h->free.RunAround(run.begin).length));
+}
+
+// Into the list of those with the same longest free run.
+void ExtentHeap::Relist(Hugepage* h, unsigned longest) {
+  const unsigned before = h->longest;
+  if (before == longest) return;
   h->longest = static_cast<uint8_t>(longest);
-  if (old_longest == longest) return;
-  if (old_longest != 0) {
-    by_longest_[old_longest].Remove(h);
-    if (by_longest_[old_longest].empty()) nonempty_[old_longest / 64] &= ~(uint64_t{1} << (old_longest % 64));
+  if (before != 0) {
+    by_longest_[before].Remove(h);
+    if (by_longest_[before].empty()) nonempty_[before / 64] &= ~(uint64_t{1} << (before % 64));
   }
   if (longest != 0) {
     by_longest_[longest].PushFront(h);
@@ -303,12 +314,22 @@ void ExtentHeap::Relist(Hugepage* h, unsigned old_longest) {
 
 Extent* ExtentHeap::NewExtent() {
   lock_.Acquire(os::Rank::kExtents);
-  Extent* extent = spares_;
-  if (extent != nullptr) spares_ = extent->next;
+  Extent* extent = TakeSpare();
   lock_.Release(os::Rank::kExtents);
-  if (extent == nullptr) return static_cast<Extent*>(meta_.Allocate(sizeof(Extent)));
+  return extent != nullptr ? extent : static_cast<Extent*>(meta_.Allocate(sizeof(Extent)));
+}
+
+Extent* ExtentHeap::TakeSpare() {
+  Extent* extent = spares_;
+  if (extent == nullptr) return nullptr;
+  __atomic_store_n(&spares_, extent->next, __ATOMIC_RELAXED);
   *extent = Extent{};
   return extent;
+}
+
+void ExtentHeap::KeepSpare(Extent* extent) {
+  extent->next = spares_;
+  __atomic_store_n(&spares_, extent, __ATOMIC_RELAXED);
 }
 
 void ExtentHeap::NotePeak() {

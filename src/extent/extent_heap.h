@@ -84,6 +84,7 @@ class ExtentHeap {
   // A run of `granules` aligned to `alignment` bytes (a power of two, at most kHugepage), at most kMaxGranules.
   // *zeroed: all of it reads as zero. Null: the kernel refused.
   Extent* Allocate(size_t granules, size_t alignment, Extent::Kind kind, bool* zeroed);
+  // A slab's owners are cleared before.
   void Free(Extent* extent);
   // The same extent, longer, where free granules follow; false: nothing changed.
   bool Extend(Extent* extent, size_t granules);
@@ -211,7 +212,9 @@ class ExtentHeap {
   };
   Taken Take(Place from, size_t granules, Extent::Kind kind);
   void Give(Place from, size_t granules);
-  void Relist(Hugepage* h, unsigned old_longest);
+  void SetFree(Hugepage* h, Run run);
+  void Relist(Hugepage* h, unsigned longest);
+  void Relist(Hugepage* h) { Relist(h, h->free.LongestRun()); }
   void MarkDirty(Hugepage* h, Run run);
   void NoteLeast();
   void MarkBacked(Hugepage* h);
@@ -219,6 +222,8 @@ class ExtentHeap {
     MarkBacked(h);
     stats_.pages.huge += kHugepage;
   }
+  Extent* TakeSpare();
+  void KeepSpare(Extent* extent);
   size_t Resident() const;
   ExtentSizes SizesNow() const;
   void NotePeak();
@@ -278,7 +283,7 @@ class ExtentHeap {
   DirtyList dirty_list_;       // front: longest dirty
   Region* regions_ = nullptr;  // newest first
   Hugepage* partial_ = nullptr;  // a hugepage that is not committed to its end
-  Extent* spares_ = nullptr;
+  Extent* spares_ = nullptr;     // peeked at
   Flight flights_[kFlights] = {};
   Rest rests_[kRests] = {};
   size_t used_ = 0, dirty_ = 0, muzzy_ = 0;  // granules; dirty_ contains muzzy_

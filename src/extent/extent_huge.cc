@@ -37,21 +37,18 @@ ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules, bool whole) {
     while (n < most && begin + n < kGranulesPerHugepage && h->zero.Test(begin + n) && h->free.Test(begin + n) && !h->dirty.Test(begin + n)) ++n;
   }
   if (n == 0) return ahead;
-  const unsigned old_longest = h->longest;
   ahead.rest = rest;
   *rest = {h, {begin, n}, h->zero.AllIn({begin, n})};
   h->free.Clear(rest->run);
   h->zero.Clear(rest->run);
-  Relist(h, old_longest);
+  Relist(h);
   return ahead;
 }
 
 void ExtentHeap::ReturnRest(Rest& rest) {
   Hugepage* h = rest.hugepage;
-  const unsigned old_longest = h->longest;
-  h->free.Set(rest.run);
+  SetFree(h, rest.run);
   if (rest.zero) h->zero.Set(rest.run);
-  Relist(h, old_longest);
   rest.hugepage = nullptr;
 }
 

@@ -57,8 +57,7 @@ void ExtentHeap::Unmap(Extent* extent) {
   lock_.Release(os::Rank::kExtents);
   pages_.unmap(extent->block.mapping, extent->block.mapping_bytes);
   os::Guard<os::Rank::kExtents> guard(lock_);
-  extent->next = spares_;
-  spares_ = extent;
+  KeepSpare(extent);
 }
 
 Extent* ExtentHeap::FindAround(const void* p) {

@@ -92,12 +92,11 @@ unsigned ExtentHeap::CollectDirty(Piece* pieces, size_t target, Manner manner, S
     for (Hugepage* h = dirty_list_.front(); h != nullptr && n < kBatch && taken < target && looked < kLookedAt; h = next, ++looked) {
       next = h == last ? nullptr : h->dirty_next;
       if (whole && h->longest != kGranulesPerHugepage) continue;
-      const unsigned old_longest = h->longest;
       const unsigned got = CollectFrom(h, pieces + n, kBatch - n, manner, stage);
       for (unsigned i = n; i < n + got; ++i) taken += pieces[i].run.length;
       n += got;
       LeaveDirtyListIfClean(h);
-      Relist(h, old_longest);
+      Relist(h);
       // What stays of it lets others come first next time.
       if (h->in_dirty_list && n < kBatch) {
         dirty_list_.Remove(h);
@@ -168,9 +167,8 @@ void ExtentHeap::ReturnPieces(const Piece* pieces, unsigned n, Stage stage) {
   for (unsigned i = 0; i < n; ++i) {
     const Piece& piece = pieces[i];
     Hugepage* h = piece.hugepage;
-    const unsigned old_longest = h->longest;
     const size_t bytes = size_t{piece.run.length} << kLgGranule;
-    h->free.Set(piece.run);
+    SetFree(h, piece.run);
     if (!piece.done || stage == Stage::kOffer) {
       MarkDirty(h, piece.run);
       if (!piece.done) {
@@ -185,7 +183,6 @@ void ExtentHeap::ReturnPieces(const Piece* pieces, unsigned n, Stage stage) {
       stats_.pages.purged += bytes;
       if (piece.zeroed) h->zero.Set(piece.run);
     }
-    Relist(h, old_longest);
   }
 }
 

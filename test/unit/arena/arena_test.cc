@@ -91,6 +91,7 @@ TEST_P(Slabs, EverySlotGoesOutOnceLowestFirstAndComesBackOnce) {
   }
   void* elsewhere = &tail;
   EXPECT_EQ(PutSlots(slab, shape, &elsewhere, 1).count, 0u);
+  heap_.ClearOwners(slab);
   ReleaseSlab(heap_, map_, meta_, slab);
   EXPECT_EQ(heap_.Stats().used, 0u);
   heap_.Validate();
@@ -105,7 +106,9 @@ TEST(SlabsRefused, NothingIsLostWhenTheKernelRefuses) {
     FakePages::Get().refuse_at = n;
     for (unsigned cls = 1; cls <= kNumClasses; cls += 6) {
       Extent* slab = NewSlab(*heap, map, meta, cls, 0, true);
-      if (slab != nullptr) ReleaseSlab(*heap, map, meta, slab);
+      if (slab == nullptr) continue;
+      heap->ClearOwners(slab);
+      ReleaseSlab(*heap, map, meta, slab);
     }
     EXPECT_EQ(heap->Stats().used, 0u);
     heap->Validate();

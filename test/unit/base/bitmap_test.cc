@@ -49,6 +49,14 @@ TEST(Bitmap128, AgreesWithAReferenceOnRandomRuns) {
       longest = run > longest ? run : longest;
     }
     ASSERT_EQ(b.LongestRun(), longest);
+    const size_t in = (reference << (128 - begin - length) >> (128 - length)).count();
+    ASSERT_EQ(b.CountIn({begin, length}), length == 0 ? 0 : in);
+    ASSERT_EQ(b.AllIn({begin, length}), length == 0 || in == length);
+    for (auto r = b.NextRun(0); r.length != 0; r = b.NextRun(r.begin + r.length)) {
+      const auto around = b.RunAround(r.begin + random() % r.length);
+      ASSERT_EQ(around.begin, r.begin);
+      ASSERT_EQ(around.length, r.length);
+    }
   }
 }
 

@@ -32,6 +32,10 @@ class Huge : public testing::Test {
     if (kind == Extent::Kind::kSlab) heap_.SetOwners(e);
     return e;
   }
+  void Free(Extent* e) {
+    if (e->kind == Extent::Kind::kSlab) heap_.ClearOwners(e);
+    heap_.Free(e);
+  }
   void Fill(size_t bytes, Extent::Kind kind = Extent::Kind::kLarge) {
     for (size_t sum = 0; sum < bytes; sum += 4 * kGranule) blocks_.push_back(Get(4, kind));
   }
@@ -142,7 +146,7 @@ TEST_F(Huge, ABlockThatReallocGrowsIsInWholeHugePages) {
 
 TEST_F(Huge, AFragmentedHeapDoesNot) {
   Fill(26 * kMiB);
-  for (size_t i = 0; i < blocks_.size(); i += 3) heap_.Free(blocks_[i]);
+  for (size_t i = 0; i < blocks_.size(); i += 3) Free(blocks_[i]);
   for (int i = 0; i < 30; ++i) Get(kGranulesPerHugepage - 1, Extent::Kind::kSlab);  // longer than any free run
   EXPECT_EQ(FakePages::Get().huge_advice, 0);
   EXPECT_EQ(pages().huge, 0u);
@@ -150,7 +154,7 @@ TEST_F(Huge, AFragmentedHeapDoesNot) {
 
 TEST_F(Huge, WhatThreadsThatGrowAtOnceHaveInHandIsNoHole) {
   Fill(40 * kMiB, Extent::Kind::kSlab);
-  for (size_t i = 0; i < blocks_.size(); i += 9) heap_.Free(blocks_[i]);
+  for (size_t i = 0; i < blocks_.size(); i += 9) Free(blocks_[i]);
   const size_t before = pages().huge;
   for (int i = 0; i < 3; ++i) Get(kGranulesPerHugepage - 1, Extent::Kind::kSlab);
   EXPECT_EQ(pages().huge, before + 3 * kHugepage) << "a ninth of the heap is free";
@@ -180,15 +184,15 @@ TEST_F(Huge, AlwaysBeginsWithTheFirst) {
 TEST_F(Huge, AHugePageIsNotBrokenForLessThanHalf) {
   Want(Thp::kAlways);
   for (unsigned i = 0; i < kGranulesPerHugepage; ++i) blocks_.push_back(Get(1));
-  for (unsigned i = 0; i < 60; ++i) heap_.Free(blocks_[i]);
+  for (unsigned i = 0; i < 60; ++i) Free(blocks_[i]);
   EXPECT_EQ(heap_.Purge(kAll, Manner::kAnyRun), 0u);
   EXPECT_EQ(heap_.Purge(kAll, Manner::kLongRuns), 0u);
   EXPECT_GE(pages().spared, 2u);
   EXPECT_EQ(heap_.PinnedByHugePages(), 60 * kGranule);
-  for (unsigned i = 60; i < 64; ++i) heap_.Free(blocks_[i]);
+  for (unsigned i = 60; i < 64; ++i) Free(blocks_[i]);
   EXPECT_EQ(heap_.PinnedByHugePages(), 0u);
   EXPECT_EQ(heap_.Purge(kAll, Manner::kLongRuns), 64 * kGranule);
-  heap_.Free(blocks_[64]);
+  Free(blocks_[64]);
   EXPECT_EQ(heap_.Purge(kAll, Manner::kAnyRun), kGranule) << "broken once, it is an ordinary hugepage";
 }
 
@@ -196,15 +200,15 @@ TEST_F(Huge, WhatWasBrokenIsNotMadeHugeAgainUntilItIsAllFree) {
   Want(Thp::kAlways);
   for (unsigned i = 0; i < kGranulesPerHugepage; ++i) blocks_.push_back(Get(1));
   const long before = FakePages::Get().huge_advice;
-  for (unsigned i = 0; i < 64; ++i) heap_.Free(blocks_[i]);
+  for (unsigned i = 0; i < 64; ++i) Free(blocks_[i]);
   heap_.Purge(kAll, Manner::kLongRuns);
   EXPECT_EQ(FakePages::Get().huge_advice, before + 1);
-  heap_.Free(blocks_[64]);
+  Free(blocks_[64]);
   heap_.Purge(kAll);
   EXPECT_EQ(FakePages::Get().huge_advice, before + 1) << "the kernel knows";
-  for (unsigned i = 65; i < kGranulesPerHugepage; ++i) heap_.Free(blocks_[i]);
+  for (unsigned i = 65; i < kGranulesPerHugepage; ++i) Free(blocks_[i]);
   // All free, but not all of it dirty: it is taken and given back once more.
-  heap_.Free(Get(kGranulesPerHugepage));
+  Free(Get(kGranulesPerHugepage));
   heap_.Purge(kAll);
   EXPECT_EQ(FakePages::Get().huge_advice, before + 2);
 }
@@ -212,21 +216,21 @@ TEST_F(Huge, WhatWasBrokenIsNotMadeHugeAgainUntilItIsAllFree) {
 TEST_F(Huge, MallocTrimBreaksThemAll) {
   Want(Thp::kAlways);
   Get(1, Extent::Kind::kSlab);
-  heap_.Free(Get(1));
+  Free(Get(1));
   EXPECT_EQ(heap_.Purge(kAll), kHugepage - kGranule);
 }
 
 TEST_F(Huge, OneTouchOfAnEmptyHugepageBringsAllOfItIn) {
   Want(Thp::kAlways);
   Get(kGranulesPerHugepage);
-  heap_.Free(Get(kGranulesPerHugepage));
+  Free(Get(kGranulesPerHugepage));
   heap_.Purge(kAll);
   EXPECT_EQ(heap_.Stats().dirty, 0u);
   bool zeroed = false;
   Extent* a = heap_.Allocate(100, kGranule, Extent::Kind::kLarge, &zeroed);
   EXPECT_TRUE(zeroed);
   EXPECT_EQ(heap_.Stats().dirty, 28 * kGranule) << "the rest of it is there, too";
-  heap_.Free(a);
+  Free(a);
 }
 
 TEST_F(Huge, SlabsOfAGrowingHeapArePopulatedAhead) {
@@ -284,7 +288,7 @@ TEST_F(Huge, WhatWasGivenBackInsideOfSlabsIsNotBroughtBack) {
   for (Extent* e : blocks_) heap_.PurgeInside(e->base, kGranule);
   for (int i = 0; i < 200; ++i) heap_.CollapseStep();
   EXPECT_EQ(FakePages::Get().collapses, 0);
-  for (Extent* e : blocks_) heap_.Free(e);
+  for (Extent* e : blocks_) Free(e);
   heap_.Purge(kAll);
   for (int i = 0; i < 20; ++i) heap_.CollapseStep();
   Fill(24 * kMiB, Extent::Kind::kSlab);
@@ -297,16 +301,16 @@ TEST_F(Huge, NeverAsksForNoneWhenAllIsGivenBack) {
   heap_.SetHugeUnasked();
   Fill(24 * kMiB, Extent::Kind::kSlab);
   const long advice = FakePages::Get().huge_advice;
-  for (size_t i = 0; i < blocks_.size(); i += 2) heap_.Free(blocks_[i]);
+  for (size_t i = 0; i < blocks_.size(); i += 2) Free(blocks_[i]);
   heap_.Purge(kAll);
-  for (size_t i = 1; i < blocks_.size(); i += 2) heap_.Free(blocks_[i]);
+  for (size_t i = 1; i < blocks_.size(); i += 2) Free(blocks_[i]);
   heap_.Purge(kAll);
   EXPECT_EQ(FakePages::Get().huge_advice, advice);
 }
 
 TEST_F(Huge, HugepagesWithHolesStayAsTheyAre) {
   Fill(24 * kMiB, Extent::Kind::kSlab);
-  for (size_t i = 0; i < blocks_.size(); i += 8) heap_.Free(blocks_[i]);
+  for (size_t i = 0; i < blocks_.size(); i += 8) Free(blocks_[i]);
   for (int i = 0; i < 100; ++i) heap_.CollapseStep();
   EXPECT_LE(FakePages::Get().collapses, 1);
 }
