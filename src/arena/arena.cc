@@ -24,6 +24,8 @@ constexpr unsigned kDepotBatches = 1;
 constexpr size_t kDepotBytes = size_t{1} << 20;
 // Above this size eight arenas use the bins of one: there a bin holds few objects, and each of its own half-empty slabs.
 constexpr unsigned kMostApart = SizeToClass(512), kTogether = 8;
+// Where a bin has so many slabs it gets one at a time; twice as many, two ...
+constexpr unsigned kSlabsPerMore = 64, kMostSlabsAtOnce = 8;
 constexpr unsigned kAsked = 8;  // arenas, this one among them, whose slabs are looked at before a new one is made
 // harden:off: what is no live block is passed over, and lost if it was one.
 bool Tolerated() { return g_options.harden == static_cast<int64_t>(Harden::kOff); }
@@ -112,16 +114,21 @@ unsigned Arena::TakeFromSlabs(unsigned cls, void** out, unsigned n) {
   return n - left;
 }
 
-bool Arena::AddSlab(unsigned cls) {
-  Extent* slab = NewSlab(*backing_.heap, *backing_.map, *backing_.meta, cls, index_, true);
-  if (slab == nullptr) return false;
-  bins_in_use_.OrRelaxed(uint64_t{1} << cls);
+bool Arena::AddSlabs(unsigned cls) {
   Bin& bin = bins_[cls];
+  const unsigned most = Min(Max(__atomic_load_n(&bin.slabs, __ATOMIC_RELAXED) / kSlabsPerMore, 1u), kMostSlabsAtOnce);
+  Extent* slabs = NewSlabs(*backing_.heap, *backing_.map, *backing_.meta, cls, index_, most);
+  if (slabs == nullptr) return false;
+  bins_in_use_.OrRelaxed(uint64_t{1} << cls);
   BinGuard guard(locks_[cls]);
-  bin.slabs++;
-  bin.counters.nslabs++;
-  bin.CountFree(slab->free_count);
-  Rebucket(bin, slab, BucketOf(slab, ShapeOf(cls)));
+  while (slabs != nullptr) {
+    Extent* const slab = slabs;
+    slabs = slab->next;
+    bin.CountSlab(1);
+    bin.counters.nslabs++;
+    bin.CountFree(slab->free_count);
+    Rebucket(bin, slab, BucketOf(slab, ShapeOf(cls)));
+  }
   return true;
 }
 
@@ -198,10 +205,8 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
     if (owner != nullptr) owner->locks_[cls].Release(os::Rank::kBin);
     owner = nullptr;
     owner_index = ~0u;
-    for (Extent* slab = empties; slab != nullptr; slab = empties) {
-      empties = slab->next;
-      ReleaseSlab(heap, *g_arenas.backing().map, *g_arenas.backing().meta, slab);
-    }
+    ReleaseSlabs(heap, *g_arenas.backing().map, *g_arenas.backing().meta, empties);
+    empties = nullptr;
   };
   for (unsigned i = 0; i < n && bad.misuse == Misuse::kNone;) {
     Extent* slab = heap.Find(objects[i]);
@@ -268,18 +273,20 @@ void Arena::ReleaseEmptySlabs() {
   for (unsigned cls = 1; cls <= kNumClasses; ++cls) {
     if (!BinInUse(cls)) continue;
     Bin& bin = bins_[cls];
+    Extent* empties = nullptr;
     locks_[cls].Acquire(os::Rank::kBin);
-    Extent* slab = bin.partial[kBuckets - 1].front();
-    while (slab != nullptr && slab->free_count != ShapeOf(cls).slots) slab = slab->next;
-    if (slab != nullptr) {
+    Extent* next = nullptr;
+    for (Extent* slab = bin.partial[kBuckets - 1].front(); slab != nullptr; slab = next) {
+      next = slab->next;
+      if (slab->free_count != ShapeOf(cls).slots) continue;
       Rebucket(bin, slab, kNoBucket);
-      bin.CountFree(-int64_t{slab->free_count});
-      bin.slabs--;
-      bin.counters.nslabs_freed++;
+      Dismiss(bin, slab);
       backing_.heap->ClearOwners(slab);
+      slab->next = empties;
+      empties = slab;
     }
     locks_[cls].Release(os::Rank::kBin);
-    if (slab != nullptr) ReleaseSlab(*backing_.heap, *backing_.map, *backing_.meta, slab);
+    ReleaseSlabs(*backing_.heap, *backing_.map, *backing_.meta, empties);
   }
 }
 

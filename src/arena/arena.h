@@ -65,19 +65,19 @@ class Arena {
   // Only ArenaTable makes arenas, in zero-filled memory: all zero is the empty arena, and pages of bins never used stay untouched.
   Arena() = delete;
 
-  // Up to `n` objects of `cls` to out[0..); the last of them has the lowest address. 0: none is ready, AddSlab is the way to more.
+  // Up to `n` objects of `cls` to out[0..); the last of them has the lowest address. 0: none is ready, AddSlabs is the way to more.
   unsigned Refill(unsigned cls, void** out, unsigned n);
   // The same from this arena's own slabs only: not what others freed into its depot, nor what lies in those of others.
   unsigned TakeFromSlabs(unsigned cls, void** out, unsigned n);
-  // One more slab; may ask the kernel for memory, and give some back. False: refused.
-  bool AddSlab(unsigned cls);
+  // One more slab, or some in a large bin; may ask the kernel for memory, and give some back. False: refused.
+  bool AddSlabs(unsigned cls);
   // Takes `n` objects of `cls`, whoever allocated them.
   FlushResult Flush(unsigned cls, void** objects, unsigned n);
   // The same, past the depot: every object is checked.
   static FlushResult FlushToSlabs(unsigned cls, void** objects, unsigned n);
   // Empties all depots into the slabs, of whatever arena.
   FlushResult DrainDepots();
-  // Gives back the slab that each bin keeps although it is empty. After the depots of all arenas are drained, no slab is left unused.
+  // Gives back the slabs that bins keep although they are empty. After the depots of all arenas are drained, no slab is left unused.
   void ReleaseEmptySlabs();
   // Returns half of what lay unused in the depots since the last call, or at most a batch of it.
   enum class Ageing : uint8_t { kBatch, kHalf };
@@ -106,11 +106,12 @@ class Arena {
     uint32_t depot_count = 0, depot_capacity = 0;  // the count is peeked at, too. What lies in the depot passes from hand to hand by the lock
     uint32_t depot_low = 0;  // fewest since AgeDepots
     bool depot_missed = false;  // a whole batch came from slabs since the depot was last full
-    uint32_t slabs = 0;
+    uint32_t slabs = 0;  // peeked at
     uint32_t partial_slabs = 0;
     uint64_t free_slots = 0;  // peeked at
     BinCounters counters;
 
+    void CountSlab(int change) { __atomic_store_n(&slabs, slabs + static_cast<uint32_t>(change), __ATOMIC_RELAXED); }
     void CountFree(int64_t slots) { __atomic_store_n(&free_slots, free_slots + static_cast<uint64_t>(slots), __ATOMIC_RELAXED); }
   };
 
@@ -125,6 +126,7 @@ class Arena {
   void SetDepotCapacity(unsigned cls, unsigned capacity);
   static unsigned BucketOf(const Extent* slab, const SlabShape& shape);
   static void Rebucket(Bin& bin, Extent* slab, unsigned bucket);
+  static void Dismiss(Bin& bin, const Extent* slab);
   static bool Settle(Bin& bin, Extent* slab, const SlabShape& shape);
   Extent* TakeCold(unsigned cls, unsigned bucket, Extent* last, Relief which, unsigned& looks);
   void PutBackCold();
@@ -143,6 +145,13 @@ inline unsigned Arena::BucketOf(const Extent* slab, const SlabShape& shape) {
   return Min((unsigned{slab->free_count} * shape.bucket_scale) >> 15, kBuckets - 1);
 }
 
+// An empty slab leaves the bin.
+inline void Arena::Dismiss(Bin& bin, const Extent* slab) {
+  bin.CountFree(-int64_t{slab->free_count});
+  bin.CountSlab(-1);
+  bin.counters.nslabs_freed++;
+}
+
 // After objects came back: puts the slab into the list it now belongs to. True: it is empty, not the bin's only partial slab, and
 // out of the bin: the caller releases it.
 XALLOC_INLINE bool Arena::Settle(Bin& bin, Extent* slab, const SlabShape& shape) {
@@ -151,9 +160,7 @@ XALLOC_INLINE bool Arena::Settle(Bin& bin, Extent* slab, const SlabShape& shape)
     const bool listed = slab->bucket != kNoBucket;
     if (bin.partial_slabs > (listed ? 1u : 0u)) {
       Rebucket(bin, slab, kNoBucket);
-      bin.CountFree(-int64_t{slab->free_count});
-      bin.slabs--;
-      bin.counters.nslabs_freed++;
+      Dismiss(bin, slab);
       return true;
     }
   }

@@ -145,7 +145,7 @@ void Arena::PutBackCold() {
     slab->cold = freed == 0 ? kGivenBack : kTouched;
   }
   locks_[cls].Release(os::Rank::kBin);
-  if (release) ReleaseSlab(*backing_.heap, *backing_.map, *backing_.meta, slab);
+  if (release) ReleaseSlabs(*backing_.heap, *backing_.map, *backing_.meta, slab);
   if (twice != nullptr && g_options.harden != static_cast<int64_t>(Harden::kOff)) ReportMisuse(Misuse::kDoubleFree, Act::kFree, twice, shape.slot_size);
 }
 

@@ -30,27 +30,33 @@ void FormatSlab(Extent* slab, unsigned cls, unsigned arena, uint64_t* side) {
   for (unsigned i = 0; i < shape.slots; i += 64) bits[i / 64] = shape.slots - i >= 64 ? ~uint64_t{0} : (uint64_t{1} << (shape.slots - i)) - 1;
 }
 
-Extent* NewSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cls, unsigned arena, bool in_map) {
+Extent* NewSlabs(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cls, unsigned arena, unsigned most) {
   const SlabShape& shape = ShapeOf(cls);
   uint64_t* side = nullptr;
   if (!AllocateSideBits(meta, cls, &side)) return nullptr;
   bool zeroed = false;
-  Extent* slab = heap.Allocate(shape.granules, kGranule, Extent::Kind::kSlab, &zeroed);
-  if (slab == nullptr) {
+  // Bits out of line are had for one.
+  Extent* const slabs = heap.AllocateSeveral(shape.granules, kGranule, Extent::Kind::kSlab, &zeroed, side != nullptr ? 1 : most);
+  if (slabs == nullptr) {
     FreeSideBits(meta, cls, side);
     return nullptr;
   }
-  FormatSlab(slab, cls, arena, side);
-  heap.SetOwners(slab);
-  if (in_map) map.SetCode(slab->base, shape.granules, cls * 2);
-  return slab;
+  for (Extent* slab = slabs; slab != nullptr; slab = slab->next) {
+    FormatSlab(slab, cls, arena, side);
+    heap.SetOwners(slab);
+    map.SetCode(slab->base, shape.granules, cls * 2);
+  }
+  return slabs;
 }
 
-void ReleaseSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, Extent* slab) {
-  const SlabShape& shape = ShapeOf(slab->size_class);
-  map.SetCode(slab->base, shape.granules, 0);
-  FreeSideBits(meta, slab->size_class, slab->side_bits);
-  heap.Free(slab);
+void ReleaseSlabs(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, Extent* slabs) {
+  while (slabs != nullptr) {
+    Extent* const slab = slabs;
+    slabs = slab->next;
+    map.SetCode(slab->base, slab->granules, 0);
+    FreeSideBits(meta, slab->size_class, slab->side_bits);
+    heap.Free(slab);
+  }
 }
 
 unsigned TakeSlots(Extent* slab, void** out, unsigned n) {

@@ -14,10 +14,11 @@ namespace xalloc {
 
 constexpr uint8_t kNoBucket = 15;
 
-// A fresh slab of `cls` owned by `arena`, all slots free, published in the page map; null if refused. System calls: no lock.
-Extent* NewSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cls, unsigned arena, bool in_map);
-// The slab goes back to the heap; all slots are free and it is in no list.
-void ReleaseSlab(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, Extent* slab);
+// Fresh slabs of `cls` owned by `arena`, all slots free, published in the page map: a list, the last in memory first, of `most` or fewer; null
+// if refused. System calls: no lock.
+Extent* NewSlabs(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, unsigned cls, unsigned arena, unsigned most);
+// The slabs of a list, or none, go back to the heap; all slots are free, their owners cleared, and they are in no bin.
+void ReleaseSlabs(ExtentHeap& heap, PageMap& map, MetaAllocator& meta, Extent* slabs);
 
 // The parts of that, for who has slabs elsewhere: the bits of a class that needs them out of line (*side null: it does not; false: no
 // memory), and the rest of a fresh slab whose place is known.

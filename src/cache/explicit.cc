@@ -59,7 +59,7 @@ unsigned Fetch(const ArenaRef& from, unsigned cls, void** out, unsigned n) {
   for (;;) {
     const unsigned got = home ? from.automatic->Refill(cls, out, n) : from.automatic->TakeFromSlabs(cls, out, n);
     if (got != 0) return got;
-    if (!from.automatic->AddSlab(cls)) return 0;
+    if (!from.automatic->AddSlabs(cls)) return 0;
   }
 }
 

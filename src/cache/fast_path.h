@@ -9,7 +9,7 @@
 //       OwnCache                               first call of the thread: makes the cache; of the process: reads the options
 //       RefillAndPop                           under the cache's lock
 //         Arena::Refill                        depot -> a neighbour's depot -> fullest slab -> another arena's -> new slab
-//           NewSlab -> ExtentHeap::Allocate    -> Grow -> mprotect, mmap
+//           NewSlabs -> ExtentHeap::Allocate   -> Grow -> mprotect, mmap
 //       LargeAllocate                          above 32 KiB
 //
 //   Free(p)                                    about 20 on a hit, both misuse tests in place

@@ -88,7 +88,7 @@ XALLOC_NOINLINE void* AllocateSlot(const ArenaRef& home, size_t size, unsigned c
   Arena* arena = home.automatic;
   if (XALLOC_UNLIKELY(arena == nullptr)) return home.manual == nullptr ? nullptr : AllocateManual(home.manual, ClassSize(cls), 1, false);
   while ((own ? arena->TakeFromSlabs(cls, &p, 1) : arena->Refill(cls, &p, 1)) != 1) {
-    if (arena->AddSlab(cls)) continue;
+    if (arena->AddSlabs(cls)) continue;
     if (!own) p = FromOtherArenas(arena, [cls](Arena* other) { void* got = nullptr; return other->Refill(cls, &got, 1) == 1 ? got : nullptr; });
     if (p == nullptr) return nullptr;
     break;
@@ -128,7 +128,7 @@ XALLOC_NOINLINE void* AllocateMissed(size_t size, unsigned cls) {
     for (;;) {
       if (void* got = refilled(arena); XALLOC_LIKELY(got != nullptr)) return got;
       // The kernel is asked without the lock: the purger may want to look into the cache.
-      if (!arena->AddSlab(cls)) return FromOtherArenas(arena, refilled);
+      if (!arena->AddSlabs(cls)) return FromOtherArenas(arena, refilled);
     }
   });
   NoteSlowEvent(cache, Event::kAllocated);

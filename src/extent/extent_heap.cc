@@ -50,49 +50,72 @@ Hugepage* ExtentHeap::HugepageOf(const void* p) {
   return index < __atomic_load_n(&r->next_fresh, __ATOMIC_ACQUIRE) ? &r->pages[index] : nullptr;
 }
 
-Extent* ExtentHeap::Allocate(size_t granules, size_t alignment, Extent::Kind kind, bool* zeroed) {
+Extent* ExtentHeap::AllocateSeveral(size_t granules, size_t alignment, Extent::Kind kind, bool* zeroed, unsigned most) {
   if (granules > kMaxGranules || alignment > kHugepage) return nullptr;
   const auto align_granules = static_cast<unsigned>(Max(alignment >> kLgGranule, size_t{1}));
-  Extent* extent = nullptr;
   // Each round of growth makes room for this request, but another thread may take it: go round again while memory comes.
   for (;;) {
+    Extent* fresh = nullptr;
     // Looked at without the lock: bookkeeping memory may have to be mapped, which must not happen under it.
-    if (extent == nullptr && __atomic_load_n(&spares_, __ATOMIC_RELAXED) == nullptr) {
-      extent = static_cast<Extent*>(meta_.Allocate(sizeof(Extent)));
-      if (extent == nullptr) return nullptr;
+    if (__atomic_load_n(&spares_, __ATOMIC_RELAXED) == nullptr) {
+      fresh = static_cast<Extent*>(meta_.Allocate(most * sizeof(Extent)));
+      if (fresh == nullptr) return nullptr;
     }
     lock_.Acquire(os::Rank::kExtents);
-    if (extent == nullptr) extent = TakeSpare();
-    if (XALLOC_UNLIKELY(extent == nullptr)) {
-      lock_.Release(os::Rank::kExtents);
-      continue;
-    }
-    const Place at = FindFree(static_cast<unsigned>(granules), align_granules);
+    for (unsigned i = most; fresh != nullptr && i-- > 0;) KeepSpare(fresh + i);
+    const unsigned spares = SparesUpTo(most);
+    const Place at = spares != 0 ? FindFree(static_cast<unsigned>(granules), align_granules) : Place{};
     if (at.hugepage != nullptr) {
-      const Taken taken = Take(at, granules, kind);
+      const unsigned count = spares > 1 ? CountAlike(at, granules, spares) : 1;
+      const size_t together = granules * count;
+      const Taken taken = Take(at, together, kind);
       *zeroed = taken.zero;
-      at.hugepage->allocations++;
-      extent->base = at.hugepage->base + (size_t{at.granule} << kLgGranule);
-      extent->granules = static_cast<uint16_t>(granules);
-      extent->kind = kind;
-      if (kind == Extent::Kind::kLarge) SetOwner(at.hugepage, at.granule, extent);
+      at.hugepage->allocations = static_cast<uint16_t>(at.hugepage->allocations + count);
+      Extent* list = nullptr;
+      for (unsigned i = 0; i < count; ++i) {
+        Extent* extent = TakeSpare();
+        extent->next = list;
+        extent->base = at.hugepage->base + ((at.granule + i * granules) << kLgGranule);
+        extent->granules = static_cast<uint16_t>(granules);
+        extent->kind = kind;
+        list = extent;
+      }
+      if (kind == Extent::Kind::kLarge) SetOwner(at.hugepage, at.granule, list);
       if (kind == Extent::Kind::kLarge) stats_.blocks++;
       NotePeak();
       // A slab fills up soon, and so does what follows it. Blocks of the program's own may stay untouched for ever.
-      const bool alone = kind == Extent::Kind::kSlab && taken.fresh == granules && (taken.whole || !at.hugepage->wanted);
-      const Ahead ahead = alone ? TakeAhead(at, granules, taken.whole) : Ahead{};
+      const bool alone = kind == Extent::Kind::kSlab && taken.fresh == together && (taken.whole || !at.hugepage->wanted);
+      const Ahead ahead = alone ? TakeAhead(at, together, taken.whole) : Ahead{};
       const size_t excess = taken.fresh != 0 ? Stranded(ahead.Granules()) : 0;
       lock_.Release(os::Rank::kExtents);
-      if (ahead.huge || ahead.populates) Populate(ahead, at.hugepage, extent);
+      if (ahead.huge || ahead.populates) Populate(ahead, at, together);
       if (excess > 0) Purge(excess << kLgGranule);
-      return extent;
+      return list;
     }
     lock_.Release(os::Rank::kExtents);
-    if (!Grow(granules, align_granules, kind == Extent::Kind::kSlab)) {
-      meta_.Free(extent, sizeof(Extent));
-      return nullptr;
-    }
+    if (spares != 0 && !Grow(granules, align_granules, kind == Extent::Kind::kSlab)) return nullptr;
   }
+}
+
+// Of slabs that could follow each other from `at` on.
+unsigned ExtentHeap::CountAlike(Place at, size_t granules, unsigned most) {
+  const Hugepage* h = at.hugepage;
+  const Run free = h->free.RunAround(at.granule);
+  unsigned end = free.begin + free.length;
+  const auto first = Run{at.granule, static_cast<unsigned>(granules)};
+  if (h->dirty.AllIn(first)) {
+    const Run dirty = h->dirty.RunAround(at.granule);
+    end = Min(end, dirty.begin + dirty.length);
+  } else {
+    end = Min(end, Max(h->dirty.NextRun(at.granule).begin, first.begin + first.length));
+  }
+  return Min(most, static_cast<unsigned>((end - at.granule) / granules));
+}
+
+unsigned ExtentHeap::SparesUpTo(unsigned most) const {
+  unsigned n = 0;
+  for (const Extent* e = spares_; e != nullptr && n < most; e = e->next) ++n;
+  return n;
 }
 
 void ExtentHeap::Free(Extent* extent) {

@@ -83,7 +83,10 @@ class ExtentHeap {
 
   // A run of `granules` aligned to `alignment` bytes (a power of two, at most kHugepage), at most kMaxGranules.
   // *zeroed: all of it reads as zero. Null: the kernel refused.
-  Extent* Allocate(size_t granules, size_t alignment, Extent::Kind kind, bool* zeroed);
+  Extent* Allocate(size_t granules, size_t alignment, Extent::Kind kind, bool* zeroed) { return AllocateSeveral(granules, alignment, kind, zeroed, 1); }
+  // As many that follow each other as there is room for where one alone would go, and memory behind all of them or none; at most `most`.
+  // A list, the last first.
+  Extent* AllocateSeveral(size_t granules, size_t alignment, Extent::Kind kind, bool* zeroed, unsigned most);
   // A slab's owners are cleared before.
   void Free(Extent* extent);
   // The same extent, longer, where free granules follow; false: nothing changed.
@@ -203,6 +206,8 @@ class ExtentHeap {
   Place FindFree(unsigned granules, unsigned align_granules) { return granules <= kGranulesPerHugepage ? FindRun(granules, align_granules) : FindSpan(granules); }
   Place FindRun(unsigned granules, unsigned alignment);
   Place FindSpan(unsigned granules);
+  static unsigned CountAlike(Place at, size_t granules, unsigned most);
+  unsigned SparesUpTo(unsigned most) const;
   static Run BestRun(const Hugepage* h, unsigned granules, unsigned alignment);
   bool AllFree(Place from, size_t granules);
   struct Taken {
@@ -256,7 +261,7 @@ class ExtentHeap {
   void OfferPiece(Piece& piece);
   void NoteAnswer(bool yes);
   bool MayPopulate() const;
-  void Populate(const Ahead& ahead, Hugepage* h, const Extent* slab);
+  void Populate(const Ahead& ahead, Place at, size_t granules);
   bool MayBeHuge() const;
   bool IsDense(size_t opened, size_t used) const;
   bool WantsHuge(const Hugepage* h, size_t granules) const;

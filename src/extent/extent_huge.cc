@@ -52,18 +52,20 @@ void ExtentHeap::ReturnRest(Rest& rest) {
   rest.hugepage = nullptr;
 }
 
-// From the start of the slab to the end of what was taken ahead of it; a hugepage whole. A huge page comes by a touch: the call that
+// From the start of the slabs to the end of what was taken ahead of it; a hugepage whole. A huge page comes by a touch: the call that
 // populates holds up whoever changes a mapping, and they the next such call.
-void ExtentHeap::Populate(const Ahead& ahead, Hugepage* h, const Extent* slab) {
+void ExtentHeap::Populate(const Ahead& ahead, Place at, size_t granules) {
+  Hugepage* h = at.hugepage;
+  char* const base = h->base + (size_t{at.granule} << kLgGranule);
   bool huge = ahead.huge && (ahead.told || AdviseHuge(h->base, kHugepage));
   if (XALLOC_UNLIKELY(ahead.told && SkipsHuge())) {
     // It was told when the kernel was not slow yet.
     pages_.advise_huge(h->base, kHugepage, false);
     huge = false;
   }
-  const bool stalled = huge && TouchHuge(slab->base);
-  const size_t bytes = (slab->granules + (ahead.huge ? 0 : ahead.Granules())) << kLgGranule;
-  const bool populated = !huge && ahead.populates && pages_.populate(slab->base, bytes);
+  const bool stalled = huge && TouchHuge(base);
+  const size_t bytes = (granules + (ahead.huge ? 0 : ahead.Granules())) << kLgGranule;
+  const bool populated = !huge && ahead.populates && pages_.populate(base, bytes);
   if (!huge && ahead.populates && !populated) no_populate_.SetRelaxed(true);
   os::Guard<os::Rank::kExtents> guard(lock_);
   if (populated) stats_.pages.populated += bytes;

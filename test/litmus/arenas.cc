@@ -40,7 +40,7 @@ void Need(unsigned me) {
     Arena* first = nullptr;
     REQUIRE(g_got[round].CompareExchangeRelease(first, arena) || first == arena);
     void* object = nullptr;
-    if (arena->TakeFromSlabs(cls, &object, 1) == 0 && me == 1) REQUIRE(arena->AddSlab(cls));
+    if (arena->TakeFromSlabs(cls, &object, 1) == 0 && me == 1) REQUIRE(arena->AddSlabs(cls));
     arena->Validate();
   }
 }

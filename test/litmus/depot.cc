@@ -22,7 +22,7 @@ void PassOn(unsigned me) {
     const unsigned wanted = 1 + random.Below(ShapeOf(cls).batch);
     const unsigned n = g_arena->Refill(cls, objects, wanted);
     if (n == 0) {
-      REQUIRE(g_arena->AddSlab(cls));
+      REQUIRE(g_arena->AddSlabs(cls));
       continue;
     }
     for (unsigned i = 0; i < n; ++i) from_others += static_cast<Payload*>(objects[i])->Take(me) ? 1 : 0;

@@ -34,7 +34,7 @@ unsigned Make(unsigned index, Block** out) {
   }
   const unsigned cls = SizeToClass(kSizes[index]);
   const unsigned n = g_arena->TakeFromSlabs(cls, reinterpret_cast<void**>(out), 4);
-  if (n == 0) REQUIRE(g_arena->AddSlab(cls));
+  if (n == 0) REQUIRE(g_arena->AddSlabs(cls));
   return n;
 }
 

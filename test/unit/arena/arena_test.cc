@@ -66,7 +66,7 @@ class Slabs : public testing::TestWithParam<unsigned> {
 TEST_P(Slabs, EverySlotGoesOutOnceLowestFirstAndComesBackOnce) {
   const unsigned cls = GetParam();
   const SlabShape& shape = ShapeOf(cls);
-  Extent* slab = NewSlab(heap_, map_, meta_, cls, 0, true);
+  Extent* slab = NewSlabs(heap_, map_, meta_, cls, 0, 1);
   ASSERT_NE(slab, nullptr);
   std::vector<void*> out(shape.slots);
   ASSERT_EQ(TakeSlots(slab, out.data(), shape.slots), shape.slots);
@@ -92,7 +92,7 @@ TEST_P(Slabs, EverySlotGoesOutOnceLowestFirstAndComesBackOnce) {
   void* elsewhere = &tail;
   EXPECT_EQ(PutSlots(slab, shape, &elsewhere, 1).count, 0u);
   heap_.ClearOwners(slab);
-  ReleaseSlab(heap_, map_, meta_, slab);
+  ReleaseSlabs(heap_, map_, meta_, slab);
   EXPECT_EQ(heap_.Stats().used, 0u);
   heap_.Validate();
 }
@@ -105,10 +105,9 @@ TEST(SlabsRefused, NothingIsLostWhenTheKernelRefuses) {
     auto heap = std::make_unique<ExtentHeap>(kFakePages, map, meta);
     FakePages::Get().refuse_at = n;
     for (unsigned cls = 1; cls <= kNumClasses; cls += 6) {
-      Extent* slab = NewSlab(*heap, map, meta, cls, 0, true);
-      if (slab == nullptr) continue;
-      heap->ClearOwners(slab);
-      ReleaseSlab(*heap, map, meta, slab);
+      Extent* slabs = NewSlabs(*heap, map, meta, cls, 0, 1 + cls % 3);
+      for (Extent* slab = slabs; slab != nullptr; slab = slab->next) heap->ClearOwners(slab);
+      ReleaseSlabs(*heap, map, meta, slabs);
     }
     EXPECT_EQ(heap->Stats().used, 0u);
     heap->Validate();
@@ -118,7 +117,7 @@ TEST(SlabsRefused, NothingIsLostWhenTheKernelRefuses) {
 
 unsigned Fill(Arena* arena, unsigned cls, void** out, unsigned n) {
   unsigned got = 0;
-  while ((got = arena->Refill(cls, out, n)) == 0 && arena->AddSlab(cls)) {
+  while ((got = arena->Refill(cls, out, n)) == 0 && arena->AddSlabs(cls)) {
   }
   return got;
 }
@@ -156,6 +155,26 @@ TEST(ArenaTest, AnEmptiedBinGivesItsSlabsBack) {
   EXPECT_GT(g_extents.Stats().used, before + all.size() * 2000);
   Arena::FlushToSlabs(cls, all.data(), n);
   arena->DrainDepots();
+  arena->ReleaseEmptySlabs();
+  EXPECT_EQ(g_extents.Stats().used, before);
+  EXPECT_EQ(arena->StatsOf(cls).slabs, 0u);
+}
+
+TEST(ArenaTest, ALargeBinGetsSeveralSlabsAtOnce) {
+  Arena* arena = FirstArena();
+  const unsigned cls = SizeToClass(2000);
+  arena->DrainDepots();
+  arena->ReleaseEmptySlabs();
+  const size_t before = g_extents.Stats().used;
+  unsigned most = 0;
+  for (unsigned slabs = 0, now = 0; now < 640; slabs = now) {
+    ASSERT_TRUE(arena->AddSlabs(cls));
+    now = arena->StatsOf(cls).slabs;
+    EXPECT_LE((now - slabs - 1) * 64, slabs) << "no more than a 64th lies ready";
+    most = std::max(most, now - slabs);
+  }
+  EXPECT_EQ(most, 8u);
+  arena->Validate();
   arena->ReleaseEmptySlabs();
   EXPECT_EQ(g_extents.Stats().used, before);
   EXPECT_EQ(arena->StatsOf(cls).slabs, 0u);

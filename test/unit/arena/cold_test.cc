@@ -26,7 +26,7 @@ class Cold : public testing::Test {
     while (all.size() < n) {
       void* out[kMaxBatch];
       const unsigned got = arena_->Refill(kClass, out, ShapeOf(kClass).batch);
-      if (got == 0 && !arena_->AddSlab(kClass)) ADD_FAILURE();
+      if (got == 0 && !arena_->AddSlabs(kClass)) ADD_FAILURE();
       all.insert(all.end(), out, out + got);
     }
     return all;

@@ -320,7 +320,7 @@ TEST(Directory, LookupNamesTheOwner) {
   EXPECT_FALSE(LookupArena(&local, &index));
   EXPECT_FALSE(LookupArena(nullptr, &index));
   Arena* shared = g_arenas.Current();
-  while (shared->Refill(4, &p, 1) != 1) ASSERT_TRUE(shared->AddSlab(4));
+  while (shared->Refill(4, &p, 1) != 1) ASSERT_TRUE(shared->AddSlabs(4));
   EXPECT_TRUE(LookupArena(p, &index));
   EXPECT_NE(ArenaOf(index).automatic, nullptr);
   Arena::FlushToSlabs(4, &p, 1);

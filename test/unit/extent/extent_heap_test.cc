@@ -27,6 +27,23 @@ class Extents : public testing::Test {
     bool zeroed = false;
     return heap_.Allocate(granules, alignment, kLarge, &zeroed);
   }
+  // Descriptors of what was freed, and nothing dirty: no more slabs are made at once than that.
+  void HaveSpares() {
+    std::vector<Extent*> all;
+    for (int i = 0; i < 12; ++i) all.push_back(Get(1));
+    for (Extent* e : all) heap_.Free(e);
+    heap_.Purge(SIZE_MAX / 2);
+  }
+  // From the lowest on.
+  std::vector<char*> GetSlabs(size_t granules, unsigned most) {
+    bool zeroed = false;
+    std::vector<char*> bases;
+    for (Extent* e = heap_.AllocateSeveral(granules, kGranule, Extent::Kind::kSlab, &zeroed, most); e != nullptr; e = e->next) {
+      heap_.SetOwners(e);
+      bases.insert(bases.begin(), e->base);
+    }
+    return bases;
+  }
   PageMap map_;
   MetaAllocator meta_{&kFakePages};
   ExtentHeap heap_{kFakePages, map_, meta_};
@@ -64,6 +81,47 @@ TEST_F(Extents, ASlabOnItsWayOutIsNotFoundByItsBlocks) {
   EXPECT_NE(Get(3)->base, base) << "it is not free before it is freed";
   heap_.Free(slab);
   EXPECT_EQ(Get(3)->base, base);
+}
+
+TEST_F(Extents, SlabsMadeTogetherFollowEachOther) {
+  const std::vector<char*> slabs = GetSlabs(2, 4);
+  ASSERT_EQ(slabs.size(), 4u);
+  for (size_t i = 1; i < 4; ++i) EXPECT_EQ(slabs[i], slabs[0] + i * 2 * kGranule);
+  EXPECT_EQ(heap_.Stats().used, 8 * kGranule);
+}
+
+TEST_F(Extents, SlabsMadeTogetherHaveMemoryBehindAllOfThemOrNone) {
+  HaveSpares();
+  Extent* dirty = Get(5);
+  char* const base = dirty->base;
+  heap_.Free(dirty);
+  EXPECT_EQ(GetSlabs(2, 8), (std::vector<char*>{base, base + 2 * kGranule}));
+  EXPECT_EQ(GetSlabs(2, 8), (std::vector<char*>{base + 4 * kGranule})) << "half of it has memory";
+  EXPECT_EQ(GetSlabs(3, 8).size(), 3u) << "of 10 granules that have none";
+  Extent* rest = Get(1);
+  EXPECT_EQ(rest->base, base + 15 * kGranule);
+}
+
+TEST_F(Extents, SlabsMadeTogetherEndWhereMemoryBegins) {
+  HaveSpares();
+  Extent* clean = Get(6);
+  Extent* dirty = Get(2);
+  char* const base = clean->base;
+  heap_.Free(clean);
+  heap_.Purge(SIZE_MAX / 2);
+  heap_.Free(dirty);
+  EXPECT_EQ(GetSlabs(4, 8), (std::vector<char*>{base})) << "the next would be half of each";
+}
+
+TEST_F(Extents, SlabsAreMadeTogetherWhereOneWouldGo) {
+  HaveSpares();
+  Extent* hole = Get(5);
+  Get(1);
+  char* const base = hole->base;
+  heap_.Free(hole);
+  heap_.Purge(SIZE_MAX / 2);
+  EXPECT_EQ(GetSlabs(2, 8), (std::vector<char*>{base, base + 2 * kGranule})) << "although there is a longer run";
+  EXPECT_EQ(Get(1)->base, base + 4 * kGranule);
 }
 
 TEST_F(Extents, PurgedRunsReadAsZeroAgain) {
