@@ -69,6 +69,7 @@ class Bitmap128 {
     }
     return length;
   }
+  bool operator==(const Bitmap128& other) const { return bits_ == other.bits_; }
   Bitmap128 Without(const Bitmap128& other) const { return Bitmap128(bits_ & ~other.bits_); }
   friend Bitmap128 operator&(const Bitmap128& a, const Bitmap128& b) { return Bitmap128(a.bits_ & b.bits_); }
 

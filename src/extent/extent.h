@@ -40,14 +40,21 @@ struct Extent {
 static_assert(sizeof(Extent) == 64);
 
 struct Region;
+struct Hugepage;
+
+// A hugepage's place in a RunIndex: next to those whose longest run is as long.
+struct RunLinks {
+  Hugepage* next;
+  Hugepage* prev;
+  uint8_t longest;  // granules
+};
 
 // One 2 MiB unit of a region and what is known of its granules.
 // Invariants: I1 dirty is a subset of free, and muzzy of dirty. I2 a granule is in at most one of {free, owned by an extent, being purged}.
-// I3 longest == free.LongestRun(). I4 it is in the heap's list [longest] iff longest > 0.
+// I3 by_free.longest == free.LongestRun(). I4 by_dirty.longest == dirty.LongestRun().
 // I5 free and zero are clear from granule `committed` up. I6 it is in the dirty list iff dirty is not empty.
 struct Hugepage {
-  Hugepage* next;
-  Hugepage* prev;
+  RunLinks by_free, by_dirty;  // see run_index.h
   Hugepage* dirty_next;
   Hugepage* dirty_prev;
   char* base;
@@ -57,7 +64,6 @@ struct Hugepage {
   Bitmap128 zero;   // free, and reads as zero: fresh, purged, or populated ahead of use
   Bitmap128 muzzy;  // dirty, and offered to the kernel, which may have taken it
   uint16_t allocations;  // extents that begin here
-  uint8_t longest;       // granules of the longest free run
   uint8_t committed;     // granules from the start that are readable and writable
   bool in_dirty_list;
   bool huge;    // one huge page is behind it, for all we know

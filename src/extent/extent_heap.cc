@@ -11,8 +11,7 @@ namespace xalloc {
 constinit ExtentHeap g_extents{os::kKernelPages, g_page_map, g_meta};
 
 namespace {
-constexpr unsigned kCandidates = 4;   // hugepages looked at for the one with most allocations
-constexpr unsigned kDirtyLists = 12;  // lengths of runs looked at for one that is dirty
+constexpr unsigned kCandidates = 4;  // hugepages looked at for the one with most allocations
 
 // Calls fn(hugepage, run) for each hugepage that [granule, granule + n) touches; stops when fn says false.
 template <class Fn>
@@ -177,14 +176,14 @@ Extent* ExtentHeap::FindOutside(const void* p) {
   return nullptr;
 }
 
-// The tightest run in h, dirty before fresh, lowest first; begins at a multiple of `alignment`.
-Run ExtentHeap::BestRun(const Hugepage* h, unsigned granules, unsigned alignment) {
+// The tightest of the runs, dirty before fresh, lowest first; begins at a multiple of `alignment`.
+Run ExtentHeap::BestRun(const Bitmap128& runs, const Bitmap128& dirty, unsigned granules, unsigned alignment) {
   Run best = {0, 0};
   unsigned best_score = ~0u;
-  for (Run r = h->free.NextRun(0); r.length != 0; r = h->free.NextRun(r.begin + r.length)) {
+  for (Run r = runs.NextRun(0); r.length != 0; r = runs.NextRun(r.begin + r.length)) {
     const unsigned begin = static_cast<unsigned>(AlignUp(r.begin, alignment));
     if (begin + granules > r.begin + r.length) continue;
-    const unsigned fresh = granules - h->dirty.CountIn({begin, granules});
+    const unsigned fresh = granules - dirty.CountIn({begin, granules});
     const unsigned score = fresh * 256 + r.length;
     if (score < best_score) {
       best_score = score;
@@ -194,35 +193,24 @@ Run ExtentHeap::BestRun(const Hugepage* h, unsigned granules, unsigned alignment
   return best;
 }
 
-// The shortest sufficient run that is all dirty; where there is none, the shortest of all. Of equally short ones, that in the hugepage with
-// most allocations.
-ExtentHeap::Place ExtentHeap::FindRun(unsigned granules, unsigned alignment) {
-  const bool reuse = dirty_ >= granules;
-  Place fresh = {nullptr, 0};
-  unsigned lists = 0;
-  for (unsigned want = granules; want <= kGranulesPerHugepage; ++want) {
-    const unsigned word = want / 64;
-    const uint64_t bits = nonempty_[word] & (~uint64_t{0} << (want % 64));
-    if (bits == 0) {
-      want = word * 64 + 63;
-      continue;
-    }
-    want = word * 64 + LowestBit(bits);
-    Place dirty = {nullptr, 0};
+// In the hugepage with the shortest run that suffices; of equally short ones, that with most allocations.
+ExtentHeap::Place ExtentHeap::FindIn(const RunIndex& index, Bitmap128 Hugepage::* runs, unsigned granules, unsigned alignment) {
+  for (unsigned length = index.NextLength(granules); length != RunIndex::kNone; length = index.NextLength(length + 1)) {
+    Place best = {nullptr, 0};
     unsigned seen = 0;
-    for (Hugepage* h = by_longest_[want].front(); h != nullptr && seen < kCandidates; h = h->next, ++seen) {
-      if (reuse && lists != 0 && fresh.hugepage != nullptr && !h->in_dirty_list) continue;
-      const Run r = BestRun(h, granules, alignment);
-      if (r.length == 0) continue;
-      Place& best = reuse && !h->dirty.AllIn(r) ? fresh : dirty;
-      if (&best == &fresh && lists != 0 && fresh.hugepage != nullptr) continue;
-      if (best.hugepage == nullptr || h->allocations > best.hugepage->allocations) best = {h, r.begin};
+    for (Hugepage* h = index.First(length); h != nullptr && seen < kCandidates; h = index.Next(h), ++seen) {
+      if (best.hugepage != nullptr && h->allocations <= best.hugepage->allocations) continue;
+      if (const Run r = BestRun(h->*runs, h->dirty, granules, alignment); r.length != 0) best = {h, r.begin};
     }
-    if (dirty.hugepage != nullptr) return dirty;
-    // Nothing dirty fits in the tightest places: then into an empty hugepage, or onto fresh memory.
-    if (++lists == kDirtyLists && want < kGranulesPerHugepage - 1) want = kGranulesPerHugepage - 1;
+    if (best.hugepage != nullptr) return best;
   }
-  return fresh;
+  return {nullptr, 0};
+}
+
+// On dirty memory, wherever it lies; where none suffices, in the tightest place of all.
+ExtentHeap::Place ExtentHeap::FindRun(unsigned granules, unsigned alignment) {
+  const Place dirty = FindIn(dirty_runs_, &Hugepage::dirty, granules, alignment);
+  return dirty.hugepage != nullptr ? dirty : FindIn(free_runs_, &Hugepage::free, granules, alignment);
 }
 
 // First fit over whole free hugepages that follow each other; the rest of the last one stays free for others.
@@ -231,7 +219,7 @@ ExtentHeap::Place ExtentHeap::FindSpan(unsigned granules) {
   for (Region* r = regions_; r != nullptr; r = r->next) {
     unsigned run = 0;
     for (unsigned i = 0; i < r->next_fresh; ++i) {
-      run = r->pages[i].longest == kGranulesPerHugepage ? run + 1 : 0;
+      run = r->pages[i].by_free.longest == kGranulesPerHugepage ? run + 1 : 0;
       if (run == need) return {&r->pages[i + 1 - need], 0};
     }
   }
@@ -248,7 +236,7 @@ ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules, Extent::Kind kin
   Taken taken = {true, granules, false};
   ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
     const Bitmap128 run(r);
-    const bool untouched = h->wanted && h->longest == kGranulesPerHugepage && h->dirty.None();
+    const bool untouched = h->wanted && h->by_free.longest == kGranulesPerHugepage && h->dirty.None();
     taken.zero = taken.zero && h->zero.AllIn(run);
     const unsigned dirty = h->dirty.CountIn(r);
     taken.fresh -= dirty;
@@ -261,8 +249,7 @@ ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules, Extent::Kind kin
     // The first touch brings all of it in; who gets a slab does that at once.
     taken.whole = untouched && kind == Extent::Kind::kSlab;
     if (untouched && !taken.whole) MarkHuge(h);
-    LeaveDirtyListIfClean(h);
-    Relist(h);
+    NoteCleared(h);
     return true;
   });
   used_ += granules;
@@ -291,12 +278,6 @@ void ExtentHeap::MarkBacked(Hugepage* h) {
   for (Run r = clean.NextRun(0); r.length != 0; r = clean.NextRun(r.begin + r.length)) MarkDirty(h, r);
 }
 
-void ExtentHeap::LeaveDirtyListIfClean(Hugepage* h) {
-  if (!h->in_dirty_list || !h->dirty.None()) return;
-  dirty_list_.Remove(h);
-  h->in_dirty_list = false;
-}
-
 void ExtentHeap::Give(Place from, size_t granules) {
   ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
     MarkDirty(h, r);
@@ -308,6 +289,7 @@ void ExtentHeap::Give(Place from, size_t granules) {
 
 void ExtentHeap::MarkDirty(Hugepage* h, Run run) {
   h->dirty.Set(run);
+  dirty_runs_.Move(h, Max<unsigned>(h->by_dirty.longest, h->dirty.RunAround(run.begin).length));
   dirty_ += run.length;
   if (h->in_dirty_list) dirty_list_.Remove(h);
   h->in_dirty_list = true;
@@ -317,22 +299,17 @@ void ExtentHeap::MarkDirty(Hugepage* h, Run run) {
 
 void ExtentHeap::SetFree(Hugepage* h, Run run) {
   h->free.Set(run);
-  Relist(h, Max<unsigned>(h->longest, h->free.RunAround(run.begin).length));
+  free_runs_.Move(h, Max<unsigned>(h->by_free.longest, h->free.RunAround(run.begin).length));
 }
 
-// Into the list of those with the same longest free run.
-void ExtentHeap::Relist(Hugepage* h, unsigned longest) {
-  const unsigned before = h->longest;
-  if (before == longest) return;
-  h->longest = static_cast<uint8_t>(longest);
-  if (before != 0) {
-    by_longest_[before].Remove(h);
-    if (by_longest_[before].empty()) nonempty_[before / 64] &= ~(uint64_t{1} << (before % 64));
-  }
-  if (longest != 0) {
-    by_longest_[longest].PushFront(h);
-    nonempty_[longest / 64] |= uint64_t{1} << (longest % 64);
-  }
+// Bits of `free` or `dirty` are gone.
+void ExtentHeap::NoteCleared(Hugepage* h) {
+  const unsigned longest = h->free.LongestRun();
+  free_runs_.Move(h, longest);
+  dirty_runs_.Move(h, h->dirty == h->free ? longest : h->dirty.LongestRun());
+  if (!h->in_dirty_list || !h->dirty.None()) return;
+  dirty_list_.Remove(h);
+  h->in_dirty_list = false;
 }
 
 Extent* ExtentHeap::NewExtent() {
@@ -402,18 +379,15 @@ void ExtentHeap::Validate(bool alone) {
       if ((h.dirty & h.free).Count() != h.dirty.Count()) Panic("broken invariant: hugepage I1");
       if ((h.muzzy & h.dirty).Count() != h.muzzy.Count()) Panic("broken invariant: hugepage I1");
       if (h.in_dirty_list == h.dirty.None()) Panic("broken invariant: hugepage I6");
-      if (h.longest != h.free.LongestRun()) Panic("broken invariant: hugepage I3");
+      if (h.by_free.longest != h.free.LongestRun()) Panic("broken invariant: hugepage I3");
+      if (h.by_dirty.longest != h.dirty.LongestRun()) Panic("broken invariant: hugepage I4");
       for (unsigned g = 0; g < kGranulesPerHugepage; ++g) {
         if (h.free.Test(g) && (h.owner[g] != nullptr || g >= h.committed)) Panic("broken invariant: hugepage I2");
       }
     }
   }
-  for (unsigned n = 1; n <= kGranulesPerHugepage; ++n) {
-    if (by_longest_[n].empty() != ((nonempty_[n / 64] >> (n % 64) & 1) == 0)) Panic("broken invariant: hugepage I4");
-    for (Hugepage* h = by_longest_[n].front(); h != nullptr; h = h->next) {
-      if (h->longest != n) Panic("broken invariant: hugepage I4");
-    }
-  }
+  free_runs_.Validate();
+  dirty_runs_.Validate();
   if (dirty != dirty_ || muzzy != muzzy_) Panic("broken invariant: dirty granules");
   if (taken < used_ || (alone && taken != used_)) Panic("broken invariant: granules in nobody's hands");
 }

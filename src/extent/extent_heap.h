@@ -8,14 +8,15 @@
 //   Used by  arenas (slabs), large blocks, the purge layer
 //   Never    makes a system call under its lock: what must be committed or purged is first marked as in nobody's hands
 //
-// Placement: the hugepage with the shortest sufficient free run, among the first few of those the one with most allocations;
-// inside it a dirty run before a fresh one, then the tightest, then the lowest: sparse hugepages drain, fresh ones stay fresh.
+// Placement: the shortest sufficient dirty run, or else the shortest free one; of the first few hugepages where it is as long that with most
+// allocations, and in it the lowest: sparse hugepages drain, fresh ones stay fresh.
 // Peak control: residency does not grow while more than max(8 MiB, dirty_limit % of what is used) lies dirty elsewhere.
 // Thread safety: all public functions may be called by any thread that holds no lock of rank kExtents or above.
 #pragma once
 
 #include "conf/options.h"
 #include "extent/extent.h"
+#include "extent/run_index.h"
 #include "meta/meta.h"
 #include "os/lock.h"
 #include "os/system.h"
@@ -153,7 +154,6 @@ class ExtentHeap {
   static constexpr size_t kMaxGranules = 4096;  // 64 MiB: above, a mapping of its own
 
  private:
-  using HugepageList = List<Hugepage, &Hugepage::next, &Hugepage::prev>;
   using DirtyList = List<Hugepage, &Hugepage::dirty_next, &Hugepage::dirty_prev>;
   enum class Stage : uint8_t { kPurge, kOffer, kPurgeOffered };
   enum class Advice : uint8_t { kNone, kPlain, kHuge };
@@ -208,7 +208,8 @@ class ExtentHeap {
   Place FindSpan(unsigned granules);
   static unsigned CountAlike(Place at, size_t granules, unsigned most);
   unsigned SparesUpTo(unsigned most) const;
-  static Run BestRun(const Hugepage* h, unsigned granules, unsigned alignment);
+  static Place FindIn(const RunIndex& index, Bitmap128 Hugepage::* runs, unsigned granules, unsigned alignment);
+  static Run BestRun(const Bitmap128& runs, const Bitmap128& dirty, unsigned granules, unsigned alignment);
   bool AllFree(Place from, size_t granules);
   struct Taken {
     bool zero;     // all of it reads as zero
@@ -218,8 +219,7 @@ class ExtentHeap {
   Taken Take(Place from, size_t granules, Extent::Kind kind);
   void Give(Place from, size_t granules);
   void SetFree(Hugepage* h, Run run);
-  void Relist(Hugepage* h, unsigned longest);
-  void Relist(Hugepage* h) { Relist(h, h->free.LongestRun()); }
+  void NoteCleared(Hugepage* h);
   void MarkDirty(Hugepage* h, Run run);
   void NoteLeast();
   void MarkBacked(Hugepage* h);
@@ -236,7 +236,6 @@ class ExtentHeap {
   unsigned CollectDirty(Piece* pieces, size_t target, Manner manner, Stage stage);
   unsigned CollectFrom(Hugepage* h, Piece* pieces, unsigned room, Manner manner, Stage stage);
   Advice AdviceOnBreaking(Hugepage* h, bool whole);
-  void LeaveDirtyListIfClean(Hugepage* h);
   void ReturnPieces(const Piece* pieces, unsigned n, Stage stage);
   Flight* TakeFlight();
   Ahead TakeAhead(Place at, size_t granules, bool whole);
@@ -283,8 +282,7 @@ class ExtentHeap {
   size_t address_space_limit_ = 0;           // under grow_lock_; 0: not read yet
   Atomic<unsigned> huge_pause_{0}, huge_skip_{0};  // relaxed: hugepages to go without after a stall, and still to go
   os::Lock lock_;       // guards all below
-  HugepageList by_longest_[kGranulesPerHugepage + 1];
-  uint64_t nonempty_[3] = {};  // bit i: by_longest_[i] is not empty
+  RunIndex free_runs_{&Hugepage::by_free}, dirty_runs_{&Hugepage::by_dirty};
   DirtyList dirty_list_;       // front: longest dirty
   Region* regions_ = nullptr;  // newest first
   Hugepage* partial_ = nullptr;  // a hugepage that is not committed to its end

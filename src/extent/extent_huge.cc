@@ -18,7 +18,7 @@ bool ExtentHeap::MayPopulate() const {
 // this slab has, to become a huge page: nobody else touches it meanwhile, for then the kernel would clear two. `whole`: it was told before.
 ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules, bool whole) {
   Hugepage* h = at.hugepage;
-  const bool alone = at.granule == 0 && granules + h->longest == kGranulesPerHugepage && h->zero.Count() == h->longest;
+  const bool alone = at.granule == 0 && granules + h->by_free.longest == kGranulesPerHugepage && h->zero.Count() == h->by_free.longest;
   Ahead ahead = {nullptr, MayPopulate(), whole || (alone && WantsHuge(h, granules)), whole};
   if (!ahead.populates && !ahead.huge) return ahead;
   Rest* rest = rests_;
@@ -41,7 +41,7 @@ ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules, bool whole) {
   *rest = {h, {begin, n}, h->zero.AllIn({begin, n})};
   h->free.Clear(rest->run);
   h->zero.Clear(rest->run);
-  Relist(h);
+  NoteCleared(h);
   return ahead;
 }
 
@@ -147,7 +147,7 @@ Hugepage* ExtentHeap::FindDense() {
     }
     Hugepage* h = &dense_region_->pages[dense_index_++];
     const bool dense = !h->huge && h->committed == kGranulesPerHugepage && h->free.Count() <= kDenseFree;
-    if (h->longest == kGranulesPerHugepage) h->hollow = false;
+    if (h->by_free.longest == kGranulesPerHugepage) h->hollow = false;
     h->dense = dense ? static_cast<uint8_t>(Min(h->dense + 1u, kDenseLooks)) : 0;
     if (h->dense == kDenseLooks && !h->hollow && HoldsSlabsOnly(h)) return h;
   }

@@ -91,12 +91,11 @@ unsigned ExtentHeap::CollectDirty(Piece* pieces, size_t target, Manner manner, S
     Hugepage* next = nullptr;
     for (Hugepage* h = dirty_list_.front(); h != nullptr && n < kBatch && taken < target && looked < kLookedAt; h = next, ++looked) {
       next = h == last ? nullptr : h->dirty_next;
-      if (whole && h->longest != kGranulesPerHugepage) continue;
+      if (whole && h->by_free.longest != kGranulesPerHugepage) continue;
       const unsigned got = CollectFrom(h, pieces + n, kBatch - n, manner, stage);
       for (unsigned i = n; i < n + got; ++i) taken += pieces[i].run.length;
       n += got;
-      LeaveDirtyListIfClean(h);
-      Relist(h);
+      NoteCleared(h);
       // What stays of it lets others come first next time.
       if (h->in_dirty_list && n < kBatch) {
         dirty_list_.Remove(h);

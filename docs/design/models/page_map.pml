@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page_map.pml: what `free` finds about an address while slabs come and go (meta/page_map.h, ExtentHeap::SetOwners, NewSlab, ReleaseSlab).
+/* page_map.pml: what `free` finds about an address while slabs come and go (meta/page_map.h, ExtentHeap::SetOwners, NewSlabs, ReleaseSlabs).
  *
  * One granule in one hugepage. Two makers want it, for slabs of different classes, one after the other: each opens the hugepage if need be,
  * describes its extent, enters it as owner, writes the code of its class, hands a block over through a depot, waits until it has come

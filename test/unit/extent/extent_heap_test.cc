@@ -229,6 +229,25 @@ TEST_F(Extents, ALittleDirtyMemoryComesBeforeATighterFreshRun) {
   EXPECT_EQ(heap_.Stats().dirty, 4 * kGranule);
 }
 
+TEST_F(Extents, DirtyMemoryIsFoundAmongFreshRunsOfAnyLength) {
+  for (unsigned left = 4; left < 40; ++left) Get(kGranulesPerHugepage - left);
+  Extent* dirty = Get(60);
+  char* const base = dirty->base;
+  Get(50);
+  heap_.Free(dirty);
+  EXPECT_EQ(Get(4)->base, base);
+}
+
+TEST_F(Extents, DirtyMemoryIsFoundInTheMiddleOfAFreshRun) {
+  Extent* before = Get(10);
+  Extent* dirty = Get(5);
+  char* const base = dirty->base;
+  heap_.Free(before);
+  heap_.Purge(SIZE_MAX / 2);
+  heap_.Free(dirty);
+  EXPECT_EQ(Get(3)->base, base);
+}
+
 TEST_F(Extents, ResidencyDoesNotGrowWhileMuchLiesDirty) {
   std::vector<Extent*> blocks;
   for (int i = 0; i < 60; ++i) blocks.push_back(Get(kGranulesPerHugepage));
