@@ -84,7 +84,7 @@ bool ExtentHeap::MakeReady(Region* region, unsigned count, unsigned committed, b
     ready = end;
   }
   region->ready = ready;
-  region->ready_huge = huge && AdviseHuge(at, bytes_to(ready));
+  region->ready_huge = huge && huge_skip_.Relaxed() == 0 && AdviseHuge(at, bytes_to(ready));
   return true;
 }
 

@@ -184,6 +184,7 @@ class ExtentHeap {
     bool populates;
     bool huge;  // the rest of its hugepage, which becomes a huge page
     bool told;  // ... as the kernel knows already
+    bool timed;
     size_t Granules() const { return rest != nullptr ? rest->run.length : 0; }
   };
   static constexpr unsigned kFlights = 4;      // more threads than that do not purge at once: the kernel takes turns among them anyway
@@ -265,6 +266,7 @@ class ExtentHeap {
   bool IsDense(size_t opened, size_t used) const;
   bool WantsHuge(const Hugepage* h, size_t granules) const;
   bool SkipsHuge();
+  bool PopulateSmall(char* at, size_t bytes, bool timed);
   bool AdviseHuge(char* at, size_t bytes);
   bool TouchHuge(char* at);
   void Advise(const Hugepage* h, Advice advice) {
@@ -280,7 +282,8 @@ class ExtentHeap {
   size_t next_region_bytes_ = kFirstRegion;  // under grow_lock_
   uintptr_t next_region_hint_ = 0;           // under grow_lock_
   size_t address_space_limit_ = 0;           // under grow_lock_; 0: not read yet
-  Atomic<unsigned> huge_pause_{0}, huge_skip_{0};  // relaxed: hugepages to go without after a stall, and still to go
+  Atomic<unsigned> huge_pause_{0}, huge_skip_{0};  // relaxed: hugepages to go without after a slow one, and still to go
+  Atomic<uint32_t> small_ns_{0};                   // relaxed: of CPU for a granule of small pages, in the mean of the last ones; 0: not known
   os::Lock lock_;       // guards all below
   RunIndex free_runs_{&Hugepage::by_free}, dirty_runs_{&Hugepage::by_dirty};
   DirtyList dirty_list_;       // front: longest dirty
@@ -332,7 +335,9 @@ class ExtentHeap {
   // Two mappings more, in the eyes of the kernel, for each hugepage that is not to become huge again: a process may have 65530.
   static constexpr size_t kMostPlain = 400, kLivePerPlain = (size_t{8} << 20) >> kLgGranule;  // the latter granules
   static constexpr unsigned kShortRun = (64u << 10) >> kLgGranule;
-  static constexpr uint64_t kStallNs = 20'000'000;  // of CPU for one huge page; finding and zeroing one takes 0.1 to 1 ms, 5 where a hypervisor has none yet
+  static constexpr uint64_t kSlowNs = 2'000'000;  // of CPU for one huge page, or kSlowShare times what its small pages would take: it is not worth it now
+  static constexpr unsigned kSlowShare = 2, kFirstPause = 8;
+  static constexpr size_t kTellsCost = size_t{64} << 10;  // bytes populated at once whose price says something
   static constexpr unsigned kLongestPause = 512;    // hugepages
 };
 

@@ -6,6 +6,14 @@
 namespace xalloc {
 namespace {
 Thp Wanted() { return static_cast<Thp>(g_options.thp); }
+
+// Time that other threads had the CPU is not the kernel's.
+template <class Fn>
+uint64_t CpuNsOf(Fn fn) {
+  const uint64_t begin = os::ThreadCpuNs();
+  fn();
+  return os::ThreadCpuNs() - begin;
+}
 }  // namespace
 
 // ---- populating ---------------------------------------------------------------------------------------------------------
@@ -19,13 +27,13 @@ bool ExtentHeap::MayPopulate() const {
 ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules, bool whole) {
   Hugepage* h = at.hugepage;
   const bool alone = at.granule == 0 && granules + h->by_free.longest == kGranulesPerHugepage && h->zero.Count() == h->by_free.longest;
-  Ahead ahead = {nullptr, MayPopulate(), whole || (alone && WantsHuge(h, granules)), whole};
+  Ahead ahead = {nullptr, MayPopulate(), whole || (alone && WantsHuge(h, granules)), whole, used_ >= kTimed && MayBeHuge()};
   if (!ahead.populates && !ahead.huge) return ahead;
   Rest* rest = rests_;
   while (rest != rests_ + kRests && rest->hugepage != nullptr) ++rest;
   if (XALLOC_UNLIKELY(rest == rests_ + kRests)) {
     if (whole) MarkHuge(h);
-    return {nullptr, ahead.populates && !whole, false, false};
+    return {nullptr, ahead.populates && !whole, false, false, ahead.timed};
   }
   h->wanted = h->wanted || ahead.huge;
   const auto begin = static_cast<unsigned>(at.granule + granules);
@@ -57,19 +65,17 @@ void ExtentHeap::ReturnRest(Rest& rest) {
 void ExtentHeap::Populate(const Ahead& ahead, Place at, size_t granules) {
   Hugepage* h = at.hugepage;
   char* const base = h->base + (size_t{at.granule} << kLgGranule);
-  bool huge = ahead.huge && (ahead.told || AdviseHuge(h->base, kHugepage));
-  if (XALLOC_UNLIKELY(ahead.told && SkipsHuge())) {
-    // It was told when the kernel was not slow yet.
-    pages_.advise_huge(h->base, kHugepage, false);
-    huge = false;
-  }
-  const bool stalled = huge && TouchHuge(base);
+  const bool skips = ahead.huge && SkipsHuge();
+  // It was told when the kernel was not slow yet.
+  if (XALLOC_UNLIKELY(skips && ahead.told)) pages_.advise_huge(h->base, kHugepage, false);
+  const bool huge = ahead.huge && !skips && (ahead.told || AdviseHuge(h->base, kHugepage));
+  const bool slow = huge && TouchHuge(base);
   const size_t bytes = (granules + (ahead.huge ? 0 : ahead.Granules())) << kLgGranule;
-  const bool populated = !huge && ahead.populates && pages_.populate(base, bytes);
+  const bool populated = !huge && ahead.populates && PopulateSmall(base, bytes, ahead.timed);
   if (!huge && ahead.populates && !populated) no_populate_.SetRelaxed(true);
   os::Guard<os::Rank::kExtents> guard(lock_);
   if (populated) stats_.pages.populated += bytes;
-  if (stalled) stats_.pages.stalls++;
+  if (slow) stats_.pages.stalls++;
   if (ahead.huge && !huge) h->wanted = false;
   if (ahead.rest != nullptr) {
     if (populated && !ahead.huge) MarkDirty(h, ahead.rest->run);
@@ -96,32 +102,38 @@ bool ExtentHeap::IsDense(size_t opened, size_t used) const {
   return opened - Min(opened, used) <= Max(opened / kDenseShare, Min(opened / kFillingShare, kFilling));
 }
 
-// True as often as hugepages are to go without after a stall.
+// True as often as hugepages are to go without after a slow one.
 bool ExtentHeap::SkipsHuge() {
   const unsigned skip = huge_skip_.Relaxed();
-  if (XALLOC_LIKELY(skip == 0)) return false;
-  huge_skip_.SetRelaxed(skip - 1);
-  return true;
+  if (skip != 0) huge_skip_.SetRelaxed(skip - 1);
+  return skip != 0;
 }
 
 // Hugepages next to each other that are told the same are one mapping in the eyes of the kernel.
 bool ExtentHeap::AdviseHuge(char* at, size_t bytes) {
-  if (SkipsHuge()) return false;
   const bool done = pages_.advise_huge(at, bytes, true);
   if (!done) no_huge_.SetRelaxed(true);
   return done;
 }
 
-// A kernel that has to move memory around to find a huge page takes long: then do without for a while, the longer the more often it
-// happens. Time that other threads had the CPU is not the kernel's.
+// A kernel that has to move memory around to find a huge page takes long, and so does a hypervisor that has to find the memory itself, when
+// small pages are at hand: then do without for a while, the longer the more often it happens. The purger makes huge pages of them later.
 bool ExtentHeap::TouchHuge(char* at) {
-  const uint64_t begin = os::ThreadCpuNs();
-  *static_cast<volatile char*>(at) = 0;
+  const uint64_t took = CpuNsOf([&] { pages_.touch(at); });
+  const bool slow = took > Max(kSlowNs, uint64_t{small_ns_.Relaxed()} * kGranulesPerHugepage * kSlowShare);
   const unsigned pause = huge_pause_.Relaxed();
-  const bool stalled = os::ThreadCpuNs() - begin > kStallNs;
-  huge_pause_.SetRelaxed(stalled ? Min(Max(pause * 2, 8u), kLongestPause) : pause / 2);
-  if (stalled) huge_skip_.SetRelaxed(huge_pause_.Relaxed());
-  return stalled;
+  huge_pause_.SetRelaxed(slow ? Min(Max(pause * 2, kFirstPause), kLongestPause) : pause / 2);
+  if (slow && Wanted() != Thp::kAlways) huge_skip_.SetRelaxed(huge_pause_.Relaxed());
+  return slow;
+}
+
+bool ExtentHeap::PopulateSmall(char* at, size_t bytes, bool timed) {
+  if (!timed || bytes < kTellsCost) return pages_.populate(at, bytes);
+  bool done = false;
+  const uint64_t took = CpuNsOf([&] { done = pages_.populate(at, bytes); }) / (bytes >> kLgGranule);
+  const uint64_t before = small_ns_.Relaxed();
+  if (done) small_ns_.SetRelaxed(static_cast<uint32_t>(Min<uint64_t>(before == 0 ? took : (before * 7 + took) / 8, UINT32_MAX)));
+  return done;
 }
 
 // ---- later --------------------------------------------------------------------------------------------------------------

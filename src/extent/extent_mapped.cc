@@ -91,7 +91,7 @@ bool ExtentHeap::Remap(Extent* extent, size_t bytes, bool may_move) {
     extent->block.usable = usable;
     return true;
   }
-  const bool huge = usable > old_usable && usable >= kHugeGrown && MayBeHuge();
+  const bool huge = usable > old_usable && usable >= kHugeGrown && MayBeHuge() && (huge_skip_.Relaxed() == 0 || extent->huge);
   size_t new_bytes = huge ? AlignUp(usable, kHugepage) : usable;
   // Out of the table first: the moment the kernel moves it, its old address may become somebody else's block.
   lock_.Acquire(os::Rank::kExtents);

@@ -86,6 +86,7 @@ bool Advise(void* at, size_t size, int advice) {
 bool Purge(void* at, size_t size) { return Advise(at, size, MADV_DONTNEED); }
 bool Offer(void* at, size_t size) { return Advise(at, size, MADV_FREE); }
 bool Populate(void* at, size_t size) { return Advise(at, size, MADV_POPULATE_WRITE); }
+void Touch(void* at) { *static_cast<volatile char*>(at) = 0; }
 bool AdviseHuge(void* at, size_t size, bool wanted) {
   Check(at, size);
   return arch::Syscall(SYS_madvise, Word(at), static_cast<long>(size), wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0;
@@ -134,6 +135,6 @@ void* MoveOut(void* from, size_t size) {
 
 }  // namespace
 
-constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, AdviseHuge, Collapse};
+constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse};
 
 }  // namespace xalloc::os

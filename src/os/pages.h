@@ -38,6 +38,8 @@ struct PageOps {
   void* (*move_out)(void* from, size_t size);
   // Puts memory behind the range now, in one call instead of a page fault for each page. False: not possible; nothing is lost.
   bool (*populate)(void* at, size_t size);
+  // Puts memory behind the page at `at`, or all of the huge page that it is to be in, by a write to it. The first byte is zero after it.
+  void (*touch)(void* at);
   // Whether the range is to be backed by huge pages where it can be. False if refused.
   bool (*advise_huge)(void* at, size_t size, bool wanted);
   // Moves the hugepage at `at` into a huge page. False if the kernel cannot.

@@ -45,7 +45,7 @@ def number(conf, pattern, *args, **env):
 
 
 def made_huge(conf, *args):
-    """KiB of huge pages made at birth. A kernel that takes 10 ms for one, as on a busy machine it may, is left alone for the next 8: then once more."""
+    """KiB of huge pages made at birth. A kernel that takes 2 ms for one, where a hypervisor has to find the memory, is spared the next 8: then once more."""
     for _ in range(10):
         status, _, err = run(f"stats_print:true,{conf}", *args)
         found = re.search(r"huge pages: (\d+) KiB made at birth, .* (\d+) slow", err)

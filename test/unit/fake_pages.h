@@ -31,7 +31,7 @@ class FakePages {
     long batches = 0, huge_advice = 0, collapses = 0;  // huge_advice: of either kind
     size_t told_huge = 0, told_plain = 0;  // bytes
     long purges = 0, commits = 0;
-    std::function<void()> in_populate;  // no lock is held
+    std::function<void()> in_populate, in_touch;  // no lock is held
     std::map<char*, size_t> mappings;
   };
   static State& Get() {
@@ -43,7 +43,7 @@ class FakePages {
     for (auto& [at, size] : Get().mappings) munmap(at, size);
     Get() = State();
   }
-  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, AdviseHuge, Collapse}; }
+  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse}; }
 
  private:
   static bool Refused() {
@@ -96,6 +96,9 @@ class FakePages {
     Get().populated_bytes += size;
     if (Get().in_populate) Get().in_populate();
     return true;
+  }
+  static void Touch(void*) {
+    if (Get().in_touch) Get().in_touch();
   }
   static bool AdviseHuge(void*, size_t size, bool wanted) {
     if (Refused()) return false;

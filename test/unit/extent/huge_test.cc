@@ -348,5 +348,88 @@ TEST_F(Huge, MoreThreadsPopulateAtOnceThanThereAreRecords) {
   EXPECT_GE(depth, 20) << "each inside of the one before";
 }
 
+// A huge page takes 3 ms here, and small ones next to nothing, unless a test says otherwise.
+class SlowHuge : public Huge {
+ protected:
+  void SetUp() override {
+    Huge::SetUp();
+    FakePages::Get().in_touch = [this] {
+      ++touched_;
+      Spin(3'000'000);
+    };
+  }
+  static void Spin(uint64_t ns) {
+    const uint64_t begin = os::ThreadCpuNs();
+    while (os::ThreadCpuNs() - begin < ns) {
+    }
+  }
+  int touched_ = 0;
+};
+
+TEST_F(SlowHuge, TheNextHugepagesGoWithoutTheLongerTheMoreOftenItHappens) {
+  while (touched_ == 0) Fill(kMiB, Extent::Kind::kSlab);
+  EXPECT_EQ(pages().stalls, 1u);
+  Fill(16 * kMiB, Extent::Kind::kSlab);
+  EXPECT_EQ(touched_, 1) << "eight go without";
+  Fill(4 * kMiB, Extent::Kind::kSlab);
+  EXPECT_EQ(touched_, 2);
+  Fill(30 * kMiB, Extent::Kind::kSlab);
+  EXPECT_EQ(touched_, 2) << "then sixteen";
+  FakePages::Get().in_touch = [this] { ++touched_; };
+  Fill(64 * kMiB, Extent::Kind::kSlab);
+  EXPECT_GE(touched_, 2 + 64 / 2 - 16) << "fast again, so for good";
+  EXPECT_EQ(pages().stalls, 2u);
+  EXPECT_EQ(pages().huge, static_cast<size_t>(touched_) * kHugepage) << "and the slow ones are huge pages, too";
+}
+
+TEST_F(SlowHuge, ItsMemoryIsPopulatedAsInAHeapWithoutHugePages) {
+  Fill(20 * kMiB, Extent::Kind::kSlab);
+  const size_t before = FakePages::Get().populated_bytes;
+  Fill(6 * kMiB, Extent::Kind::kSlab);
+  EXPECT_GE(FakePages::Get().populated_bytes, before + 5 * kMiB);
+}
+
+TEST_F(SlowHuge, WhereSmallPagesAreNoFasterNothingIsSlow) {
+  FakePages::Get().in_populate = [] { Spin(1'000'000); };
+  Fill(40 * kMiB, Extent::Kind::kSlab);
+  EXPECT_EQ(pages().stalls, 0u);
+  EXPECT_GE(touched_, 12);
+}
+
+TEST_F(SlowHuge, WhoAlwaysWantsThemGetsThem) {
+  Want(Thp::kAlways);
+  Fill(40 * kMiB, Extent::Kind::kSlab);
+  EXPECT_GE(touched_, 12);
+}
+
+TEST_F(SlowHuge, WhatWasToldBeforeGoesWithout) {
+  FakePages::Get().in_touch = nullptr;
+  Fill(80 * kMiB, Extent::Kind::kSlab);  // from here on hugepages are told in steps of ten and more
+  ASSERT_EQ(FakePages::Get().told_plain, 0u);
+  FakePages::Get().in_touch = [this] {
+    ++touched_;
+    Spin(3'000'000);
+  };
+  Fill(16 * kMiB, Extent::Kind::kSlab);
+  EXPECT_EQ(touched_, 1);
+  EXPECT_GT(FakePages::Get().told_plain, 0u);
+  EXPECT_LE(FakePages::Get().told_plain, 7 * kHugepage);
+}
+
+TEST_F(SlowHuge, ABlockThatReallocGrowsGoesWithoutToo) {
+  while (touched_ == 0) Fill(kMiB, Extent::Kind::kSlab);
+  Extent* block = heap_.Map(4 * kMiB, kGranule);
+  const size_t told = FakePages::Get().told_huge;
+  ASSERT_TRUE(heap_.Remap(block, 10 * kMiB, true));
+  EXPECT_EQ(FakePages::Get().told_huge, told);
+  FakePages::Get().in_touch = nullptr;
+  Fill(24 * kMiB, Extent::Kind::kSlab);
+  const size_t told_slabs = FakePages::Get().told_huge;
+  EXPECT_GT(told_slabs, told);
+  ASSERT_TRUE(heap_.Remap(block, 12 * kMiB, true));
+  EXPECT_EQ(FakePages::Get().told_huge, told_slabs + 12 * kMiB) << "when slabs get them again, it does, too";
+  heap_.Unmap(block);
+}
+
 }  // namespace
 }  // namespace xalloc
