@@ -104,13 +104,13 @@ TEST_F(Extents, SlabsMadeTogetherHaveMemoryBehindAllOfThemOrNone) {
 
 TEST_F(Extents, SlabsMadeTogetherEndWhereMemoryBegins) {
   HaveSpares();
-  Extent* clean = Get(6);
-  Extent* dirty = Get(2);
+  Extent* clean = Get(8);
+  Extent* dirty = Get(4);
   char* const base = clean->base;
   heap_.Free(clean);
   heap_.Purge(SIZE_MAX / 2);
   heap_.Free(dirty);
-  EXPECT_EQ(GetSlabs(4, 8), (std::vector<char*>{base})) << "the next would be half of each";
+  EXPECT_EQ(GetSlabs(5, 8), (std::vector<char*>{base})) << "the next would be of each";
 }
 
 TEST_F(Extents, SlabsAreMadeTogetherWhereOneWouldGo) {
@@ -239,8 +239,8 @@ TEST_F(Extents, DirtyMemoryIsFoundAmongFreshRunsOfAnyLength) {
 }
 
 TEST_F(Extents, DirtyMemoryIsFoundInTheMiddleOfAFreshRun) {
-  Extent* before = Get(10);
-  Extent* dirty = Get(5);
+  Extent* before = Get(8);
+  Extent* dirty = Get(4);
   char* const base = dirty->base;
   heap_.Free(before);
   heap_.Purge(SIZE_MAX / 2);
