@@ -65,7 +65,6 @@ struct Hugepage {
   Bitmap128 muzzy;  // dirty, and offered to the kernel, which may have taken it
   uint16_t allocations;  // extents that begin here
   uint8_t committed;     // granules from the start that are readable and writable
-  bool in_dirty_list;
   bool huge;    // one huge page is behind it, for all we know
   bool wanted;  // the kernel was told to make it huge: one touch of it, while it is empty, brings all of it in
   bool plain;   // the kernel was told not to make it huge again: it was given back in part

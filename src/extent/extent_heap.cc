@@ -288,11 +288,10 @@ void ExtentHeap::Give(Place from, size_t granules) {
 }
 
 void ExtentHeap::MarkDirty(Hugepage* h, Run run) {
+  if (h->by_dirty.longest != 0) dirty_list_.Remove(h);
   h->dirty.Set(run);
   dirty_runs_.Move(h, Max<unsigned>(h->by_dirty.longest, h->dirty.RunAround(run.begin).length));
   dirty_ += run.length;
-  if (h->in_dirty_list) dirty_list_.Remove(h);
-  h->in_dirty_list = true;
   // The hugepage that has been dirty longest goes back first: what was freed last is the most likely to be wanted again.
   dirty_list_.PushBack(h);
 }
@@ -306,10 +305,9 @@ void ExtentHeap::SetFree(Hugepage* h, Run run) {
 void ExtentHeap::NoteCleared(Hugepage* h) {
   const unsigned longest = h->free.LongestRun();
   free_runs_.Move(h, longest);
+  const bool was_dirty = h->by_dirty.longest != 0;
   dirty_runs_.Move(h, h->dirty == h->free ? longest : h->dirty.LongestRun());
-  if (!h->in_dirty_list || !h->dirty.None()) return;
-  dirty_list_.Remove(h);
-  h->in_dirty_list = false;
+  if (was_dirty && h->by_dirty.longest == 0) dirty_list_.Remove(h);
 }
 
 Extent* ExtentHeap::NewExtent() {
@@ -369,7 +367,7 @@ ExtentSizes ExtentHeap::SizesNow() const {
 
 void ExtentHeap::Validate(bool alone) {
   os::Guard<os::Rank::kExtents> guard(lock_);
-  size_t dirty = 0, muzzy = 0, taken = 0;
+  size_t dirty = 0, muzzy = 0, taken = 0, listed = 0;
   for (Region* r = regions_; r != nullptr; r = r->next) {
     for (unsigned i = 0; i < r->next_fresh; ++i) {
       const Hugepage& h = r->pages[i];
@@ -378,7 +376,7 @@ void ExtentHeap::Validate(bool alone) {
       taken += h.committed - h.free.Count();
       if ((h.dirty & h.free).Count() != h.dirty.Count()) Panic("broken invariant: hugepage I1");
       if ((h.muzzy & h.dirty).Count() != h.muzzy.Count()) Panic("broken invariant: hugepage I1");
-      if (h.in_dirty_list == h.dirty.None()) Panic("broken invariant: hugepage I6");
+      listed += !h.dirty.None();
       if (h.by_free.longest != h.free.LongestRun()) Panic("broken invariant: hugepage I3");
       if (h.by_dirty.longest != h.dirty.LongestRun()) Panic("broken invariant: hugepage I4");
       for (unsigned g = 0; g < kGranulesPerHugepage; ++g) {
@@ -386,6 +384,10 @@ void ExtentHeap::Validate(bool alone) {
       }
     }
   }
+  for (const Hugepage* h = dirty_list_.front(); h != nullptr; h = h->dirty_next, --listed) {
+    if (h->dirty.None()) Panic("broken invariant: hugepage I6");
+  }
+  if (listed != 0) Panic("broken invariant: hugepage I6");
   free_runs_.Validate();
   dirty_runs_.Validate();
   if (dirty != dirty_ || muzzy != muzzy_) Panic("broken invariant: dirty granules");

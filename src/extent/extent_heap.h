@@ -184,7 +184,7 @@ class ExtentHeap {
     bool populates;
     bool huge;  // the rest of its hugepage, which becomes a huge page
     bool told;  // ... as the kernel knows already
-    bool timed;
+    bool timed;  // what small pages take is measured: the heap is large enough for the clock
     size_t Granules() const { return rest != nullptr ? rest->run.length : 0; }
   };
   static constexpr unsigned kFlights = 4;      // more threads than that do not purge at once: the kernel takes turns among them anyway

@@ -97,7 +97,7 @@ unsigned ExtentHeap::CollectDirty(Piece* pieces, size_t target, Manner manner, S
       n += got;
       NoteCleared(h);
       // What stays of it lets others come first next time.
-      if (h->in_dirty_list && n < kBatch) {
+      if (h->by_dirty.longest != 0 && n < kBatch) {
         dirty_list_.Remove(h);
         dirty_list_.PushBack(h);
       }
