@@ -45,7 +45,8 @@ bool ExtentHeap::Grow(size_t granules, unsigned align_granules, bool for_slab) {
 }
 
 // `regions_` and `next_fresh` change under both locks: either is enough to read them. What was made ready to be huge is used first, and for
-// slabs alone: of a block of its own only the program knows what it will touch. So no more than one region has any.
+// slabs alone: of a block of its own only the program knows what it will touch. So no more than one region has any (OpenFresh tells what was
+// made ready otherwise when slabs come to it: hugepages told one by one are a mapping each, for which all who change one wait).
 Region* ExtentHeap::RegionWithFresh(unsigned count, bool may_be_huge) const {
   Region* other = nullptr;
   for (Region* r = regions_; r != nullptr; r = r->next) {
@@ -91,7 +92,11 @@ bool ExtentHeap::MakeReady(Region* region, unsigned count, unsigned committed, b
 bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, bool huge) {
   const unsigned first = region->next_fresh;
   char* at = region->base + first * kHugepage;
-  if (first + count > region->ready && !MakeReady(region, count, committed, huge)) return false;
+  if (first + count > region->ready) {
+    if (!MakeReady(region, count, committed, huge)) return false;
+  } else if (huge && !region->ready_huge && huge_skip_.Relaxed() == 0) {
+    region->ready_huge = AdviseHuge(at, (region->ready - first) * kHugepage);
+  }
   os::Guard<os::Rank::kExtents> guard(lock_);
   stats_.committed += count == 1 ? size_t{committed} << kLgGranule : count * kHugepage;
   for (unsigned i = 0; i < count; ++i, at += kHugepage) {

@@ -78,6 +78,18 @@ TEST_F(Huge, ALargeHeapIsMadeReadyInSteps) {
   EXPECT_LE(heap_.Stats().committed, 258 * kMiB) << "what is ready is not open";
 }
 
+TEST_F(Huge, WhatWasMadeReadyForBlocksIsToldAtOnceWhenSlabsComeToIt) {
+  Fill(40 * kMiB, Extent::Kind::kSlab);
+  const FakePages::State before = FakePages::Get();
+  const size_t huge = pages().huge;
+  for (int i = 0; i < 24; ++i) {
+    Get(2 * kGranulesPerHugepage);
+    Fill(8 * kMiB, Extent::Kind::kSlab);
+  }
+  EXPECT_GE(pages().huge - huge, 180 * kMiB);
+  EXPECT_LE(FakePages::Get().huge_advice - before.huge_advice, 24) << "for 96 hugepages of slabs";
+}
+
 TEST_F(Huge, WhereAStepIsRefusedOneHugepageIsMadeReady) {
   Fill(40 * kMiB, Extent::Kind::kSlab);
   FakePages::Get().most_committed = kHugepage;
