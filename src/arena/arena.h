@@ -136,6 +136,7 @@ class Arena {
   os::Lock* locks_;  // one per bin
   unsigned index_;
   Backing backing_;
+  static_assert(kNumBins <= 64);
   Atomic<uint64_t> bins_in_use_{0};  // bit per class; relaxed: a hint where to look, under the bin's lock
   alignas(arch::kSharedLine) Bin bins_[kNumBins];
 };

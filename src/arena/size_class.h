@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // size_class.h: the sizes that slabs are cut into, and the shape of each slab. Constants only.
 //
-//   8, then 16-byte steps to 256, then 8 classes per doubling to 4 KiB, then 5 per doubling to 32 KiB (9, 10, 12, 14 and 16 eighths of
-//   it): 64 classes. Each class that a program uses costs it a page or two; above 4 KiB the step after a power of two is the short one,
-//   because programs put a header in front of a power of two.
+//   8, then 16-byte steps to 256, then 8 classes per doubling to 1 KiB, then 5 per doubling to 32 KiB (9, 10, 12, 14 and 16 eighths of
+//   it): 58 classes. Each class that a program uses costs it a page or two; above 1 KiB the step after a power of two is the short one,
+//   because programs put a header in front of 1, 2 or 4 KiB.
 //
 // A bin code is twice the class number: scaled by 8 it is the offset of a 16-byte cache bin, in one addressing mode.
 // Class 0 does not exist: code 0 means "not small".
@@ -13,7 +13,7 @@
 
 namespace xalloc {
 
-constexpr unsigned kNumClasses = 64;            // 1 .. kNumClasses
+constexpr unsigned kNumClasses = 58;            // 1 .. kNumClasses
 constexpr unsigned kNumBins = kNumClasses + 1;  // bin 0 is always empty and always full
 constexpr size_t kMaxSmall = 32 * 1024;
 constexpr size_t kMaxTiny = 1024;  // served by the byte table inside the thread cache
@@ -21,20 +21,20 @@ constexpr size_t kMaxTiny = 1024;  // served by the byte table inside the thread
 constexpr size_t ClassSizeSlow(unsigned cls) {
   if (cls <= 1) return cls * 8;
   if (cls <= 17) return (cls - 1) * 16;
-  if (cls <= 49) return (size_t{256} << ((cls - 18) / 8)) * (9 + (cls - 18) % 8) / 8;
-  const unsigned step = (cls - 50) % 5;  // 9, 10, 12, 14, 16 eighths
-  return (size_t{4096} << ((cls - 50) / 5)) * (step == 0 ? 9 : 8 + 2 * step) / 8;
+  if (cls <= 33) return (size_t{256} << ((cls - 18) / 8)) * (9 + (cls - 18) % 8) / 8;
+  const unsigned step = (cls - 34) % 5;  // 9, 10, 12, 14, 16 eighths
+  return (size_t{1024} << ((cls - 34) / 5)) * (step == 0 ? 9 : 8 + 2 * step) / 8;
 }
-static_assert(ClassSizeSlow(17) == 256 && ClassSizeSlow(49) == 4096 && ClassSizeSlow(kNumClasses) == kMaxSmall);
+static_assert(ClassSizeSlow(17) == 256 && ClassSizeSlow(33) == 1024 && ClassSizeSlow(kNumClasses) == kMaxSmall);
 
 // The smallest class that holds `size` bytes; 1 <= size <= kMaxSmall, 0 counts as 1.
 constexpr unsigned SizeToClass(size_t size) {
   if (size <= 8) return 1;
   if (size <= 256) return static_cast<unsigned>((size + 15) / 16 + 1);
   const unsigned lg = FloorLog2(size - 1);
-  if (size <= 4096) return 18 + (lg - 8) * 8 + static_cast<unsigned>(((size - 1) >> (lg - 3)) - 8);
+  if (size <= 1024) return 18 + (lg - 8) * 8 + static_cast<unsigned>(((size - 1) >> (lg - 3)) - 8);
   const auto eighths = static_cast<unsigned>((size - 1) >> (lg - 3)) - 8;
-  return 50 + (lg - 12) * 5 + (eighths == 0 ? 0 : (eighths + 2) / 2);
+  return 34 + (lg - 10) * 5 + (eighths == 0 ? 0 : (eighths + 2) / 2);
 }
 
 // How a slab of one class is laid out: | slot 0 | slot 1 | ... | slot n-1 | tail < 2 % |
