@@ -45,8 +45,7 @@ bool ExtentHeap::Grow(size_t granules, unsigned align_granules, bool for_slab) {
 }
 
 // `regions_` and `next_fresh` change under both locks: either is enough to read them. What was made ready to be huge is used first, and for
-// slabs alone: of a block of its own only the program knows what it will touch. So no more than one region has any (OpenFresh tells what was
-// made ready otherwise when slabs come to it: hugepages told one by one are a mapping each, for which all who change one wait).
+// slabs alone: of a block of its own only the program knows what it will touch. So no more than one region has any.
 Region* ExtentHeap::RegionWithFresh(unsigned count, bool may_be_huge) const {
   Region* other = nullptr;
   for (Region* r = regions_; r != nullptr; r = r->next) {
@@ -73,7 +72,7 @@ bool ExtentHeap::OpenPartial(Hugepage* h, unsigned committed) {
 
 // The next hugepages of the region become readable and writable, of one alone its first `committed` granules; in a large heap with some
 // that follow. Threads that grow at once wait in the kernel where one of them changes a mapping, and it for page faults in the next one.
-bool ExtentHeap::MakeReady(Region* region, unsigned count, unsigned committed, bool huge) {
+bool ExtentHeap::MakeReady(Region* region, unsigned count, unsigned committed) {
   const unsigned begin = Max(region->ready, region->next_fresh), end = region->next_fresh + count;
   char* at = region->base + begin * kHugepage;
   const auto bytes_to = [=](unsigned to) { return committed == kGranulesPerHugepage ? (to - begin) * kHugepage : size_t{committed} << kLgGranule; };
@@ -85,18 +84,16 @@ bool ExtentHeap::MakeReady(Region* region, unsigned count, unsigned committed, b
     ready = end;
   }
   region->ready = ready;
-  region->ready_huge = huge && huge_skip_.Relaxed() == 0 && AdviseHuge(at, bytes_to(ready));
+  region->ready_huge = false;
   return true;
 }
 
 bool ExtentHeap::OpenFresh(Region* region, unsigned count, unsigned committed, bool huge) {
   const unsigned first = region->next_fresh;
   char* at = region->base + first * kHugepage;
-  if (first + count > region->ready) {
-    if (!MakeReady(region, count, committed, huge)) return false;
-  } else if (huge && !region->ready_huge && huge_skip_.Relaxed() == 0) {
-    region->ready_huge = AdviseHuge(at, (region->ready - first) * kHugepage);
-  }
+  if (first + count > region->ready && !MakeReady(region, count, committed)) return false;
+  // All that is ready, also if that was for blocks: hugepages told one by one are a mapping each, for which all who change one wait.
+  if (huge && !region->ready_huge && huge_skip_.Relaxed() == 0) region->ready_huge = AdviseHuge(at, (region->ready - first) * kHugepage);
   os::Guard<os::Rank::kExtents> guard(lock_);
   stats_.committed += count == 1 ? size_t{committed} << kLgGranule : count * kHugepage;
   for (unsigned i = 0; i < count; ++i, at += kHugepage) {

@@ -250,7 +250,7 @@ class ExtentHeap {
   // Under grow_lock_.
   bool OpenPartial(Hugepage* h, unsigned committed);
   bool OpenFresh(Region* region, unsigned count, unsigned committed, bool huge);
-  bool MakeReady(Region* region, unsigned count, unsigned committed, bool huge);
+  bool MakeReady(Region* region, unsigned count, unsigned committed);
   Region* RegionWithFresh(unsigned count, bool may_be_huge) const;
   bool AddRegion(size_t at_least);
   bool WindowHolds(uintptr_t begin, size_t bytes) const;
