@@ -57,6 +57,7 @@ MACRO = (
     ("message-server", "message_server", (), {}),
     ("message-pauses", "message_pauses", (), {"timed": False, "sized": False}),
     ("lru-cache", "lru_cache", (), {}),
+    ("buffers", "buffers", (), {}),
     ("heap-24", "heap_growth", ("mib=24",), {}),
     ("heap-128", "heap_growth", ("mib=128",), {}),
     ("heap-512", "heap_growth", ("mib=512",), {}),

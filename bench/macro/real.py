@@ -48,6 +48,12 @@ def _xml(work):
         file.write("</list>\n")
 
 
+def _log(work):
+    with open(f"{work}/input.log", "w", encoding="ascii") as file:
+        for r in _records(250000):
+            file.write(f'{r["id"]} {r["name"].replace(" ", "-")} {r["note"] or "-"} {len(r["values"]) * "v"}\n')
+
+
 class Compiler(Real):
     """The compiler proper, without the driver, on a file that is preprocessed beforehand."""
 
@@ -75,6 +81,10 @@ def programs():
         Real("lua", "lua5.4", ["lua5.4", os.path.join(HERE, "work.lua")]),
         Real("jq", "jq", ["jq", "-c", JQ, "WORK/input.json"], _json),
         Real("xmllint", "libxml2-utils", ["xmllint", "--noout", "--xpath", "count(//value)", "WORK/input.xml"], _xml),
+        Real("ruby", "ruby", ["ruby", "--disable=gems", os.path.join(HERE, "work.rb")]),
+        Real("gawk", "gawk", ["gawk", "-f", os.path.join(HERE, "work.awk"), "WORK/input.log"], _log),
         Redis(),
         Postgres(),
+        Real("rocksdb", "rocksdb-tools", ["db_bench", "--benchmarks=fillrandom,readrandom", "--num=250000", "--seed=1", "--disable_wal=1",
+                                          "--db=WORK/rocksdb"], checked=False),
     ]

@@ -85,4 +85,17 @@ struct Region {
   Hugepage pages[];
 };
 
+// Calls fn(hugepage, run) for each hugepage that [granule, granule + n) touches; stops when fn says false.
+template <class Fn>
+bool ForEachPiece(Hugepage* h, unsigned granule, size_t n, Fn fn) {
+  while (n > 0) {
+    const auto here = static_cast<unsigned>(Min<size_t>(n, kGranulesPerHugepage - granule));
+    if (!fn(h, Run{granule, here})) return false;
+    n -= here;
+    granule = 0;
+    ++h;
+  }
+  return true;
+}
+
 }  // namespace xalloc

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Placement: which granules a request gets, and what happens when they come back. Growth is in extent_grow.cc, giving back in
+// What a request gets, and what happens when it comes back. Where it goes is in extent_place.cc, growth in extent_grow.cc, giving back in
 // extent_purge.cc, huge pages in extent_huge.cc, blocks with mappings of their own in extent_mapped.cc.
 #include "extent/extent_heap.h"
 
@@ -11,21 +11,6 @@ namespace xalloc {
 constinit ExtentHeap g_extents{os::kKernelPages, g_page_map, g_meta};
 
 namespace {
-constexpr unsigned kCandidates = 4;  // hugepages looked at for the one with most allocations
-
-// Calls fn(hugepage, run) for each hugepage that [granule, granule + n) touches; stops when fn says false.
-template <class Fn>
-bool ForEachPiece(Hugepage* h, unsigned granule, size_t n, Fn fn) {
-  while (n > 0) {
-    const auto here = static_cast<unsigned>(Min<size_t>(n, kGranulesPerHugepage - granule));
-    if (!fn(h, Run{granule, here})) return false;
-    n -= here;
-    granule = 0;
-    ++h;
-  }
-  return true;
-}
-
 // Last of all, by a release, after what the extent says: who frees an address that nobody gave it finds nothing there, or all of it. Who
 // was given a block would do with less: the hand-over orders. docs/design/models/page_map.pml.
 void SetOwner(Hugepage* h, unsigned granule, Extent* extent) { __atomic_store_n(&h->owner[granule], extent, __ATOMIC_RELEASE); }
@@ -174,56 +159,6 @@ Extent* ExtentHeap::FindOutside(const void* p) {
     if (e->base == p) return e;
   }
   return nullptr;
-}
-
-// The tightest of the runs, dirty before fresh, lowest first; begins at a multiple of `alignment`.
-Run ExtentHeap::BestRun(const Bitmap128& runs, const Bitmap128& dirty, unsigned granules, unsigned alignment) {
-  Run best = {0, 0};
-  unsigned best_score = ~0u;
-  for (Run r = runs.NextRun(0); r.length != 0; r = runs.NextRun(r.begin + r.length)) {
-    const unsigned begin = static_cast<unsigned>(AlignUp(r.begin, alignment));
-    if (begin + granules > r.begin + r.length) continue;
-    const unsigned fresh = granules - dirty.CountIn({begin, granules});
-    const unsigned score = fresh * 256 + r.length;
-    if (score < best_score) {
-      best_score = score;
-      best = {begin, granules};
-    }
-  }
-  return best;
-}
-
-// In the hugepage with the shortest run that suffices; of equally short ones, that with most allocations.
-ExtentHeap::Place ExtentHeap::FindIn(const RunIndex& index, Bitmap128 Hugepage::* runs, unsigned granules, unsigned alignment) {
-  for (unsigned length = index.NextLength(granules); length != RunIndex::kNone; length = index.NextLength(length + 1)) {
-    Place best = {nullptr, 0};
-    unsigned seen = 0;
-    for (Hugepage* h = index.First(length); h != nullptr && seen < kCandidates; h = index.Next(h), ++seen) {
-      if (best.hugepage != nullptr && h->allocations <= best.hugepage->allocations) continue;
-      if (const Run r = BestRun(h->*runs, h->dirty, granules, alignment); r.length != 0) best = {h, r.begin};
-    }
-    if (best.hugepage != nullptr) return best;
-  }
-  return {nullptr, 0};
-}
-
-// On dirty memory, wherever it lies; where none suffices, in the tightest place of all.
-ExtentHeap::Place ExtentHeap::FindRun(unsigned granules, unsigned alignment) {
-  const Place dirty = FindIn(dirty_runs_, &Hugepage::dirty, granules, alignment);
-  return dirty.hugepage != nullptr ? dirty : FindIn(free_runs_, &Hugepage::free, granules, alignment);
-}
-
-// First fit over whole free hugepages that follow each other; the rest of the last one stays free for others.
-ExtentHeap::Place ExtentHeap::FindSpan(unsigned granules) {
-  const unsigned need = static_cast<unsigned>(CeilDiv(granules, kGranulesPerHugepage));
-  for (Region* r = regions_; r != nullptr; r = r->next) {
-    unsigned run = 0;
-    for (unsigned i = 0; i < r->next_fresh; ++i) {
-      run = r->pages[i].by_free.longest == kGranulesPerHugepage ? run + 1 : 0;
-      if (run == need) return {&r->pages[i + 1 - need], 0};
-    }
-  }
-  return {nullptr, 0};
 }
 
 bool ExtentHeap::AllFree(Place from, size_t granules) {

@@ -9,7 +9,7 @@
 //   Never    makes a system call under its lock: what must be committed or purged is first marked as in nobody's hands
 //
 // Placement: the shortest sufficient dirty run, or else the shortest free one; of the first few hugepages where it is as long that with most
-// allocations, and in it the lowest: sparse hugepages drain, fresh ones stay fresh.
+// allocations, and in it the lowest: sparse hugepages drain, fresh ones stay fresh. What is longer than a hugepage: where most is dirty.
 // Peak control: residency does not grow while more than max(8 MiB, dirty_limit % of what is used) lies dirty elsewhere.
 // Thread safety: all public functions may be called by any thread that holds no lock of rank kExtents or above.
 #pragma once
@@ -204,9 +204,9 @@ class ExtentHeap {
     Hugepage* hugepage;
     unsigned granule;
   };
-  Place FindFree(unsigned granules, unsigned align_granules) { return granules <= kGranulesPerHugepage ? FindRun(granules, align_granules) : FindSpan(granules); }
+  Place FindFree(unsigned granules, unsigned align_granules) { return granules <= kGranulesPerHugepage ? FindRun(granules, align_granules) : FindSpan(granules, align_granules); }
   Place FindRun(unsigned granules, unsigned alignment);
-  Place FindSpan(unsigned granules);
+  Place FindSpan(unsigned granules, unsigned alignment);
   static unsigned CountAlike(Place at, size_t granules, unsigned most);
   unsigned SparesUpTo(unsigned most) const;
   static Place FindIn(const RunIndex& index, Bitmap128 Hugepage::* runs, unsigned granules, unsigned alignment);

@@ -170,7 +170,7 @@ TEST_F(Extents, APurgeRefusedAgainAndAgainIsNotAskedAnyMoreAndNothingIsLost) {
   EXPECT_NE(Get(8), nullptr);
 }
 
-TEST_F(Extents, SpansTakeWholeHugepagesAndDonateTheirTail) {
+TEST_F(Extents, ASpanDonatesItsTail) {
   Extent* span = Get(kGranulesPerHugepage + 10);
   ASSERT_NE(span, nullptr);
   EXPECT_TRUE(IsAligned(span->base, kHugepage));
@@ -180,6 +180,64 @@ TEST_F(Extents, SpansTakeWholeHugepagesAndDonateTheirTail) {
   heap_.Free(span);
   heap_.Free(in_tail);
   EXPECT_EQ(heap_.Stats().used, 0u);
+}
+
+TEST_F(Extents, ASpanBeginsInTheTailOfAnother) {
+  Extent* a = Get(200);
+  Extent* b = Get(200);
+  EXPECT_EQ(b->base, a->base + 200 * kGranule);
+  Extent* aligned = Get(200, kHugepage);
+  EXPECT_TRUE(IsAligned(aligned->base, kHugepage));
+}
+
+TEST_F(Extents, ASpanTakesADirtyPlaceBeforeAFreshOne) {
+  Extent* fresh = Get(300);
+  Get(84);
+  Extent* dirty = Get(300);
+  Get(84);
+  char* const base = dirty->base;
+  heap_.Free(fresh);
+  heap_.Purge(SIZE_MAX / 2);
+  heap_.Free(dirty);
+  EXPECT_EQ(Get(300)->base, base);
+}
+
+TEST_F(Extents, ASpanTakesTheTighterOfTwoPlaces) {
+  Extent* wide = Get(500);
+  Get(12);
+  Extent* tight = Get(300);
+  Get(84);
+  char* const base = tight->base;
+  heap_.Free(wide);
+  heap_.Free(tight);
+  EXPECT_EQ(Get(290)->base, base);
+}
+
+TEST_F(Extents, ASpanCoversAllThatIsDirtyAtTheEndOfARun) {
+  Extent* blocks[] = {Get(256), Get(256), Get(256)};
+  char* const dirty = blocks[2]->base;
+  heap_.Free(blocks[0]);
+  heap_.Free(blocks[1]);
+  heap_.Purge(SIZE_MAX / 2);
+  heap_.Free(blocks[2]);
+  EXPECT_EQ(Get(300)->base, dirty - 44 * kGranule);
+}
+
+// A program of buffers of many sizes: what one leaves has to serve the next, or the bound on dirty memory gives it back each time.
+TEST_F(Extents, BuffersOfManySizesLiveOnDirtyMemory) {
+  std::mt19937 random(1);
+  std::vector<Extent*> live(40);
+  size_t taken = 0;
+  for (int i = 0; i < 4000; ++i) {
+    const size_t granules = kGranulesPerHugepage + 1 + random() % (3 * kGranulesPerHugepage);
+    Extent*& block = live[random() % live.size()];
+    Extent* next = Get(granules);
+    ASSERT_NE(next, nullptr);
+    if (block != nullptr) heap_.Free(block);
+    block = next;
+    taken += granules * kGranule;
+  }
+  EXPECT_LT(heap_.Stats().pages.purged, taken / 100);
 }
 
 TEST_F(Extents, GrowsInPlaceOnlyIntoFreeGranules) {
