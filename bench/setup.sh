@@ -5,4 +5,4 @@
 set -euo pipefail
 . "$(dirname "$0")/../cmake/packages.sh"
 need g++ cmake ninja-build python3 libbenchmark-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 \
-  redis-server redis-tools sqlite3 perl lua5.4 jq libxml2-utils postgresql postgresql-contrib ruby gawk rocksdb-tools util-linux
+  redis-server redis-tools sqlite3 perl lua5.4 jq libxml2-utils postgresql postgresql-contrib ruby gawk bc rocksdb-tools util-linux

@@ -58,6 +58,7 @@ MACRO = (
     ("message-pauses", "message_pauses", (), {"timed": False, "sized": False}),
     ("lru-cache", "lru_cache", (), {}),
     ("buffers", "buffers", (), {}),
+    ("thread-churn", "thread_churn", (), {}),
     ("heap-24", "heap_growth", ("mib=24",), {}),
     ("heap-128", "heap_growth", ("mib=128",), {}),
     ("heap-512", "heap_growth", ("mib=512",), {}),

@@ -83,6 +83,7 @@ def programs():
         Real("xmllint", "libxml2-utils", ["xmllint", "--noout", "--xpath", "count(//value)", "WORK/input.xml"], _xml),
         Real("ruby", "ruby", ["ruby", "--disable=gems", os.path.join(HERE, "work.rb")]),
         Real("gawk", "gawk", ["gawk", "-f", os.path.join(HERE, "work.awk"), "WORK/input.log"], _log),
+        Real("bc", "bc", ["bc", "-l", os.path.join(HERE, "work.bc")]),
         Redis(),
         Postgres(),
         Real("rocksdb", "rocksdb-tools", ["db_bench", "--benchmarks=fillrandom,readrandom", "--num=250000", "--seed=1", "--disable_wal=1",
