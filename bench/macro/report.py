@@ -7,7 +7,7 @@ from summary import FAULT_PRICE
 
 TITLES = {"time": "Time", "priced": f"Time with a page fault at {FAULT_PRICE} us", "rss": "Peak resident size"}
 
-PRICED_KINDS = ("benchmarks", "command")  # elsewhere the time is that of one operation, and the faults are the whole run's
+PRICED_KINDS = ("benchmarks", "more", "command")  # elsewhere the time is that of one operation, and the faults are the whole run's
 
 
 def table(header, lines):

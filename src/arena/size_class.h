@@ -108,10 +108,12 @@ static_assert(AllReciprocalsAreExact());
 // alignment, and slabs are granule-aligned. 0 when there is none.
 XALLOC_NOINLINE constexpr unsigned AlignedSizeToClass(size_t size, size_t alignment) {
   if (size > kMaxSmall || alignment > kGranule) return 0;
-  for (unsigned c = SizeToClass(Max(size, alignment)); c <= kNumClasses; ++c) {
-    if (ClassSizeSlow(c) % alignment == 0) return c;
-  }
-  return 0;
+  const size_t least = AlignUp(Max(size, size_t{1}), alignment);
+  if (least > kMaxSmall) return 0;
+  unsigned c = SizeToClass(least);  // nearly always the one
+  while ((kShapes.row[c].slot_size & (alignment - 1)) != 0) ++c;
+  return c;
 }
+static_assert(kMaxSmall % kGranule == 0);
 
 }  // namespace xalloc

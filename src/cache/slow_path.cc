@@ -221,6 +221,9 @@ bool CheckSlot(const void* p, unsigned cls, Act act) {
   ReportMisuse(exact ? free : Misuse::kInterior, act, p, ClassSize(cls));
 }
 
+// 1 <= size <= kMaxSmall, 0 counts as 1.
+XALLOC_INLINE unsigned SmallCode(size_t size) { return size <= kMaxTiny ? kEmptyCache.tiny_code[(size + 7) / 8] : MediumCode(size); }
+
 }  // namespace
 
 unsigned SlabCodeOf(const void* p) {
@@ -232,15 +235,8 @@ unsigned SlabCodeOf(const void* p) {
 }
 
 void* MallocSlow(size_t size) {
-  unsigned code = 0;
-  if (size <= kMaxTiny) {
-    code = kEmptyCache.tiny_code[(size + 7) / 8];
-  } else if (size <= kMaxSmall) {
-    code = MediumCode(size);
-  } else {
-    return AllocateLarge(size, 1, false);
-  }
-  return AllocateMissed(size, code / 2);
+  if (size > kMaxSmall) return AllocateLarge(size, 1, false);
+  return AllocateMissed(size, SmallCode(size) / 2);
 }
 
 void FreeSlow(void* p) {
@@ -280,7 +276,10 @@ void FreeSizedSlow(void* p, size_t size) {
 }
 
 void* MallocAligned(size_t size, size_t alignment, bool zero) {
-  const unsigned cls = AlignedSizeToClass(size, alignment);
+  // The class of the next multiple of the alignment nearly always is one itself.
+  const size_t least = AlignUp(Max(size, size_t{1}), alignment);
+  unsigned cls = least - 1 < kMaxSmall && alignment <= kGranule ? SmallCode(least) / 2 : 0;
+  if (XALLOC_UNLIKELY((ClassSize(cls) & (alignment - 1)) != 0)) cls = AlignedSizeToClass(size, alignment);
   if (cls == 0) return AllocateLarge(Max(size, size_t{1}), alignment, zero);
   void* p = Malloc(ClassSize(cls));
   if (SteppedAside() && !IsAligned(p, alignment)) {
