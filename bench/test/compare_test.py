@@ -3,7 +3,8 @@
 """compare_test.py <compare> <build folder> <slow_fat_malloc.so>: the instrument, run for real on tiny work.
 
 Its JSON is complete; an allocator that is slow and fat shows as such; the same one twice does not; a preload that does not take is
-refused; a program that is not installed says so; a peak is that of the program, whatever its parent holds."""
+refused; a program that is not installed says so; a peak is that of the program, whatever its parent holds; no row is both in the table
+and beside it."""
 import json
 import math
 import os
@@ -81,7 +82,13 @@ def check_peak():
     assert abs(other - kib) <= 512, f"the program time says {other} KiB, the launcher {kib}"
 
 
+def check_rows():
+    table, beside = (set(compare("--list", *words).split()) for words in ((), ("--more",)))
+    assert {"larson", "postgres"} <= table and {"buffers", "ruby"} <= beside and not table & beside, (table, beside)
+
+
 def main():
+    check_rows()
     with tempfile.TemporaryDirectory() as folder:
         printed = compare("--rounds", "2", "--scale", "0.01", "--seed", "1", "--out", folder, "--extra", f"slow={SLOW}",
                           "--allocators", "xalloc,glibc,slow", "larson", "sh8mix")
