@@ -104,16 +104,25 @@ constexpr bool AllReciprocalsAreExact() {
 }
 static_assert(AllReciprocalsAreExact());
 
-// The smallest class that holds `size` bytes at `alignment` (a power of two <= kGranule): its size is a multiple of the
-// alignment, and slabs are granule-aligned. 0 when there is none.
-XALLOC_NOINLINE constexpr unsigned AlignedSizeToClass(size_t size, size_t alignment) {
-  if (size > kMaxSmall || alignment > kGranule) return 0;
+// What a small request of `size` bytes at `alignment` (a power of two) is one for: the next multiple of the alignment. Its class is one, too,
+// and slabs are granule-aligned. 0: it is a large one.
+constexpr size_t AlignedSmallSize(size_t size, size_t alignment) {
   const size_t least = AlignUp(Max(size, size_t{1}), alignment);
-  if (least > kMaxSmall) return 0;
-  unsigned c = SizeToClass(least);  // nearly always the one
-  while ((kShapes.row[c].slot_size & (alignment - 1)) != 0) ++c;
-  return c;
+  return alignment <= kGranule && least - 1 < kMaxSmall ? least : 0;
 }
-static_assert(kMaxSmall % kGranule == 0);
+constexpr unsigned AlignedSizeToClass(size_t size, size_t alignment) {
+  const size_t least = AlignedSmallSize(size, alignment);
+  return least != 0 ? SizeToClass(least) : 0;
+}
+constexpr bool ClassesOfMultiplesAreMultiples() {
+  for (unsigned c = 1; c <= kNumClasses; ++c) {
+    for (size_t alignment = 1; alignment <= kGranule; alignment *= 2) {
+      const bool holds_one = AlignUp(ClassSizeSlow(c - 1) + 1, alignment) <= ClassSizeSlow(c);
+      if (holds_one && ClassSizeSlow(c) % alignment != 0) return false;
+    }
+  }
+  return true;
+}
+static_assert(ClassesOfMultiplesAreMultiples());
 
 }  // namespace xalloc

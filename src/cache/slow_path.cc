@@ -221,9 +221,6 @@ bool CheckSlot(const void* p, unsigned cls, Act act) {
   ReportMisuse(exact ? free : Misuse::kInterior, act, p, ClassSize(cls));
 }
 
-// 1 <= size <= kMaxSmall, 0 counts as 1.
-XALLOC_INLINE unsigned SmallCode(size_t size) { return size <= kMaxTiny ? kEmptyCache.tiny_code[(size + 7) / 8] : MediumCode(size); }
-
 }  // namespace
 
 unsigned SlabCodeOf(const void* p) {
@@ -235,8 +232,15 @@ unsigned SlabCodeOf(const void* p) {
 }
 
 void* MallocSlow(size_t size) {
-  if (size > kMaxSmall) return AllocateLarge(size, 1, false);
-  return AllocateMissed(size, SmallCode(size) / 2);
+  unsigned code = 0;
+  if (size <= kMaxTiny) {
+    code = kEmptyCache.tiny_code[(size + 7) / 8];
+  } else if (size <= kMaxSmall) {
+    code = MediumCode(size);
+  } else {
+    return AllocateLarge(size, 1, false);
+  }
+  return AllocateMissed(size, code / 2);
 }
 
 void FreeSlow(void* p) {
@@ -276,12 +280,9 @@ void FreeSizedSlow(void* p, size_t size) {
 }
 
 void* MallocAligned(size_t size, size_t alignment, bool zero) {
-  // The class of the next multiple of the alignment nearly always is one itself.
-  const size_t least = AlignUp(Max(size, size_t{1}), alignment);
-  unsigned cls = least - 1 < kMaxSmall && alignment <= kGranule ? SmallCode(least) / 2 : 0;
-  if (XALLOC_UNLIKELY((ClassSize(cls) & (alignment - 1)) != 0)) cls = AlignedSizeToClass(size, alignment);
-  if (cls == 0) return AllocateLarge(Max(size, size_t{1}), alignment, zero);
-  void* p = Malloc(ClassSize(cls));
+  const size_t small = AlignedSmallSize(size, alignment);
+  if (small == 0) return AllocateLarge(Max(size, size_t{1}), alignment, zero);
+  void* p = Malloc(small);
   if (SteppedAside() && !IsAligned(p, alignment)) {
     os::SanitizerFree(p);
     return HandOver(size, alignment, zero);
