@@ -8,7 +8,7 @@ set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURC
 # So is what a small program never runs: many kernels map 64 KiB around each fault. (Others map as much of a file as lies together.) What
 # programs with threads run lies before it: test/golden/near.py.
 set(XALLOC_RUN_LATE ${XALLOC_SOURCES})
-list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(conf|ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|address_map|extent_mapped|extent_span|arena_stats|cold|drain|report|cgroup|interval).cc")
+list(FILTER XALLOC_RUN_LATE INCLUDE REGEX "/(conf|ctl|stats)/|/(mallctl|glibc_extras|extended|manual|manual_chunks|manual_life|manual_path|chunk|default_hooks|address_map|extent_mapped|extent_filled|extent_span|arena_stats|cold|drain|report|cgroup|interval).cc")
 list(FILTER XALLOC_RUN_LATE EXCLUDE REGEX "/hooks.cc")
 # Last of all, arrays of 32 and 64 KiB that most programs never touch: with pages of 64 KiB they would part the variables around them.
 set(XALLOC_UNTOUCHED_ARRAYS ${PROJECT_SOURCE_DIR}/src/meta/last_words.cc ${PROJECT_SOURCE_DIR}/src/arena/directory.cc ${PROJECT_SOURCE_DIR}/src/cache/explicit.cc)
@@ -65,7 +65,7 @@ endif()
 # Run rarely, but resident in every process: small rather than fast.
 set(XALLOC_RARELY_RUN ${XALLOC_SOURCES})
 list(FILTER XALLOC_RARELY_RUN INCLUDE REGEX
-  "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|address_map|chunk|default_hooks|directory|manual|manual_chunks|manual_life|manual_path|explicit|bind|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_span|extent_grow|extent_purge|large|registry|drain|reporting|thread_stats|threads).cc")
+  "/(stats|ctl|conf|diag|purge|meta)/|/(lifecycle|extended|glibc_extras|cold|address_map|chunk|default_hooks|directory|manual|manual_chunks|manual_life|manual_path|explicit|bind|cgroup|system|thread|cpu|extent_huge|extent_mapped|extent_filled|extent_span|extent_grow|extent_purge|large|registry|drain|reporting|thread_stats|threads).cc")
 list(FILTER XALLOC_RARELY_RUN EXCLUDE REGEX "/snapshot.cc")
 set_source_files_properties(${XALLOC_RARELY_RUN} PROPERTIES COMPILE_OPTIONS -Os)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

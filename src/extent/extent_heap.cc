@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a request gets, and what happens when it comes back. Where it goes is in extent_place.cc, growth in extent_grow.cc, giving back in
-// extent_purge.cc, huge pages in extent_huge.cc, blocks with mappings of their own in extent_mapped.cc.
+// extent_purge.cc, huge pages in extent_huge.cc and extent_filled.cc, blocks with mappings of their own in extent_mapped.cc.
 #include "extent/extent_heap.h"
 
 #include "diag/report.h"
@@ -74,6 +74,7 @@ Extent* ExtentHeap::AllocateSeveral(size_t granules, size_t alignment, Extent::K
       lock_.Release(os::Rank::kExtents);
       if (ahead.huge || ahead.populates) Populate(ahead, at, together);
       if (excess > 0) Purge(excess << kLgGranule);
+      if (XALLOC_UNLIKELY(taken.to_tell.count != 0)) Tell(taken.to_tell);
       return list;
     }
     lock_.Release(os::Rank::kExtents);
@@ -134,12 +135,14 @@ bool ExtentHeap::Extend(Extent* extent, size_t granules) {
     if (IndexOf(h) + 1 >= __atomic_load_n(&h->region->next_fresh, __ATOMIC_ACQUIRE)) return false;
     at = {h + 1, 0};
   }
-  os::Guard<os::Rank::kExtents> guard(lock_);
-  if (!AllFree(at, more)) return false;
-  Take(at, more, extent->kind);
-  extent->granules = static_cast<uint16_t>(granules);
+  lock_.Acquire(os::Rank::kExtents);
+  const bool grows = AllFree(at, more);
+  const Taken taken = grows ? Take(at, more, extent->kind) : Taken{};
+  if (grows) extent->granules = static_cast<uint16_t>(granules);
   NotePeak();
-  return true;
+  lock_.Release(os::Rank::kExtents);
+  if (XALLOC_UNLIKELY(taken.to_tell.count != 0)) Tell(taken.to_tell);
+  return grows;
 }
 
 void ExtentHeap::Shrink(Extent* extent, size_t granules) {
@@ -168,10 +171,13 @@ bool ExtentHeap::AllFree(Place from, size_t granules) {
 }
 
 ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules, Extent::Kind kind) {
-  Taken taken = {true, granules, false};
+  Taken taken = {true, granules, false, {}};
+  const bool is_long = kind == Extent::Kind::kLarge && granules >= kGranulesPerHugepage;
+  const bool fills = is_long && FillsBlocks();
   ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
     const Bitmap128 run(r);
-    const bool untouched = h->wanted && h->by_free.longest == kGranulesPerHugepage && h->dirty.None();
+    const bool empty = h->by_free.longest == kGranulesPerHugepage && h->dirty.None();
+    const bool untouched = h->wanted && empty;
     taken.zero = taken.zero && h->zero.AllIn(run);
     const unsigned dirty = h->dirty.CountIn(r);
     taken.fresh -= dirty;
@@ -183,7 +189,8 @@ ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules, Extent::Kind kin
     h->muzzy.Clear(run);
     // The first touch brings all of it in; who gets a slab does that at once.
     taken.whole = untouched && kind == Extent::Kind::kSlab;
-    if (untouched && !taken.whole) MarkHuge(h);
+    const bool to_tell = XALLOC_UNLIKELY(is_long) && empty && h->wanted != fills && (!fills || r.length == kGranulesPerHugepage) && taken.to_tell.Add(h);
+    if (untouched && !taken.whole && !to_tell) MarkHuge(h);
     NoteCleared(h);
     return true;
   });

@@ -102,6 +102,8 @@ class ExtentHeap {
   // A block in a mapping of its own, at least `bytes`.
   Extent* Map(size_t bytes, size_t alignment);
   void Unmap(Extent* extent);
+  // Before a block of kHugepage bytes and more is freed, which is its owner's still: whether it was filled says whether the next get huge pages.
+  void LearnFrom(const Extent* freed);
   // The pages of a block of whole pages, in a mapping of its own from now on; the block itself reads as zero. Null: refused, nothing changed.
   Extent* MoveOut(const Extent* block);
   // Resizes by moving page tables. Null: refused, and the block is as it was.
@@ -212,10 +214,20 @@ class ExtentHeap {
   static Place FindIn(const RunIndex& index, Bitmap128 Hugepage::* runs, unsigned granules, unsigned alignment);
   static Run BestRun(const Bitmap128& runs, const Bitmap128& dirty, unsigned granules, unsigned alignment);
   bool AllFree(Place from, size_t granules);
+  // Without memory, and next to each other in a region.
+  struct FreshHugepages {
+    Hugepage* first;
+    unsigned count;
+    bool Add(Hugepage* h) {
+      if (count == 0) first = h;
+      return h == first + count && ++count != 0;
+    }
+  };
   struct Taken {
     bool zero;     // all of it reads as zero
     size_t fresh;  // granules without memory behind them
     bool whole;    // the first of a hugepage that the kernel makes huge at the first touch; only for slabs
+    FreshHugepages to_tell;  // of a long block; what the kernel was told of them is not what the program's use of its blocks suggests
   };
   Taken Take(Place from, size_t granules, Extent::Kind kind);
   void Give(Place from, size_t granules);
@@ -265,7 +277,10 @@ class ExtentHeap {
   bool MayBeHuge() const;
   bool IsDense(size_t opened, size_t used) const;
   bool WantsHuge(const Hugepage* h, size_t granules) const;
-  bool SkipsHuge();
+  bool FillsBlocks() const;
+  bool MakeHuge(char* at, size_t bytes);
+  void Tell(FreshHugepages fresh);
+  bool SkipsHuge(unsigned n = 1);
   bool PopulateSmall(char* at, size_t bytes, bool timed);
   bool AdviseHuge(char* at, size_t bytes);
   bool TouchHuge(char* at);
@@ -284,6 +299,9 @@ class ExtentHeap {
   size_t address_space_limit_ = 0;           // under grow_lock_; 0: not read yet
   Atomic<unsigned> huge_pause_{0}, huge_skip_{0};  // relaxed: hugepages to go without after a slow one, and still to go
   Atomic<uint32_t> small_ns_{0};                   // relaxed: of CPU for a granule of small pages, in the mean of the last ones; 0: not known
+  Atomic<size_t> filled_{0};  // relaxed: bytes of long blocks that came back filled, less what is forgotten; two that come back at once count as one
+  Atomic<unsigned> filled_pause_{0}, filled_skip_{0};  // relaxed: blocks not looked at after one that was not filled, and still to come
+  Atomic<uint32_t> filled_where_{0};                   // relaxed: where in a block is looked
   os::Lock lock_;       // guards all below
   RunIndex free_runs_{&Hugepage::by_free}, dirty_runs_{&Hugepage::by_dirty};
   DirtyList dirty_list_;       // front: longest dirty
@@ -325,6 +343,7 @@ class ExtentHeap {
   static constexpr unsigned kAheadShare = 32, kMostAhead = 16;              // of what is in use, at most so many granules
   static constexpr size_t kHugeFrom = size_t{10} << 20;                     // bytes committed from which new hugepages are huge
   static constexpr size_t kHugeGrown = size_t{8} << 20;                     // bytes to which realloc has to grow a block for it to get huge pages
+  static constexpr size_t kFilledEnough = size_t{64} << 20, kMostFilled = 2 * kFilledEnough;  // bytes of filled_ from which long blocks get them, too
   static constexpr unsigned kReadyShare = 4, kMostReady = 16;               // ... a quarter as many as are open, at most so many, made ready at once
   static constexpr unsigned kHalfCommit = 64;  // granules first committed of each hugepage below kHugeFrom: half of one is never made huge
   static constexpr unsigned kDenseShare = 16, kFillingShare = 8;         // ... while no more than 1/16 of the opened ones is free, or 1/8

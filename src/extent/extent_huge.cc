@@ -102,10 +102,10 @@ bool ExtentHeap::IsDense(size_t opened, size_t used) const {
   return opened - Min(opened, used) <= Max(opened / kDenseShare, Min(opened / kFillingShare, kFilling));
 }
 
-// True as often as hugepages are to go without after a slow one.
-bool ExtentHeap::SkipsHuge() {
+// True as often as hugepages are to go without after a slow one. Of n.
+bool ExtentHeap::SkipsHuge(unsigned n) {
   const unsigned skip = huge_skip_.Relaxed();
-  if (skip != 0) huge_skip_.SetRelaxed(skip - 1);
+  if (skip != 0) huge_skip_.SetRelaxed(skip - Min(skip, n));
   return skip != 0;
 }
 

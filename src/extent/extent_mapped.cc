@@ -22,7 +22,10 @@ Extent* ExtentHeap::Map(size_t bytes, size_t alignment) {
   const auto head = static_cast<size_t>(base - mapping);
   if (head != 0) pages_.unmap(mapping, head);
   if (slack != head) pages_.unmap(base + usable, slack - head);
-  return EnterMapped(extent, base, usable);
+  EnterMapped(extent, base, usable);
+  // All of it, so that it stays one mapping for the kernel.
+  if (usable >= 2 * kHugepage && FillsBlocks()) extent->huge = MakeHuge(base, usable);
+  return extent;
 }
 
 Extent* ExtentHeap::MoveOut(const Extent* block) {

@@ -24,7 +24,7 @@ Stretch StretchFrom(Hugepage* first, const Hugepage* last) {
 // The best place for a run that is longer than a hugepage, of those that were considered.
 class SpanSearch {
  public:
-  SpanSearch(size_t granules, size_t alignment) : granules_(granules), alignment_(alignment), fresh_(granules) {}
+  SpanSearch(size_t granules, size_t alignment) : granules_(granules), alignment_(alignment) {}
 
   // Where the stretch begins, or a hugepage in it, or where the stretch ends.
   void LookIn(const Stretch& s) {
@@ -49,6 +49,8 @@ class SpanSearch {
     size_t fresh = granules_;
     ForEachPiece(h, granule, granules_, [&fresh](const Hugepage* piece, Run r) {
       fresh -= piece->dirty.CountIn(r);
+      // The first touch brings all of it in.
+      if (piece->wanted && piece->dirty.None() && piece->by_free.longest == kGranulesPerHugepage) fresh += kGranulesPerHugepage - r.length;
       return true;
     });
     if (fresh > fresh_ || (fresh == fresh_ && length >= length_)) return;
@@ -61,7 +63,7 @@ class SpanSearch {
   const size_t granules_, alignment_;
   Hugepage* hugepage_ = nullptr;
   unsigned granule_ = 0;
-  size_t fresh_, length_ = SIZE_MAX;  // of the best: granules without memory, length of its stretch
+  size_t fresh_ = SIZE_MAX, length_ = SIZE_MAX;  // of the best: granules that get memory, length of its stretch
 };
 }  // namespace
 

@@ -71,6 +71,7 @@ void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) 
 
 void LargeFree(ExtentHeap& heap, Extent* block) {
   g_large_counts.NoteFreed(block->block.usable);
+  if (XALLOC_UNLIKELY(block->block.usable >= kHugepage)) heap.LearnFrom(block);
   if (block->kind == Extent::Kind::kMapped) {
     heap.Unmap(block);
   } else {

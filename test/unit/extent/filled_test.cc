@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// Huge pages for long blocks: for a program that fills them, and not for others.
+#include <gtest/gtest.h>
+
+#include "extent/extent_heap.h"
+#include "unit/fake_pages.h"
+
+namespace xalloc {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20, kAll = SIZE_MAX / 2;
+
+class Filled : public testing::Test {
+ protected:
+  void SetUp() override {
+    g_options = Options();
+    if (os::PageSize() != 4096) GTEST_SKIP() << "a huge page is not 2 MiB";
+  }
+  void TearDown() override {
+    heap_.Validate(true);
+    FakePages::Reset();
+    g_options = Options();
+  }
+  Extent* Get(size_t bytes) {
+    bool zeroed = false;
+    Extent* e = heap_.Allocate(bytes / kGranule, kGranule, Extent::Kind::kLarge, &zeroed);
+    e->block.usable = bytes;
+    return e;
+  }
+  void Replace(size_t bytes, size_t times) {
+    for (; times > 0; --times) {
+      Extent* e = Get(bytes);
+      heap_.LearnFrom(e);
+      heap_.Free(e);
+    }
+  }
+  // A heap in which this counts.
+  void Begin() {
+    Get(16 * kMiB);
+    kernel().filling = os::Filling::kAll;
+  }
+  FakePages::State& kernel() { return FakePages::Get(); }
+
+  PageMap map_;
+  MetaAllocator meta_{&kFakePages};
+  ExtentHeap heap_{kFakePages, map_, meta_};
+};
+
+TEST_F(Filled, AfterEnoughFilledBlocksFreshHugepagesOfTheNextAreHuge) {
+  Begin();
+  Replace(8 * kMiB, 8);
+  ASSERT_EQ(kernel().told_huge, 0u);
+  heap_.Purge(kAll);
+  Extent* e = Get(8 * kMiB + kGranule);
+  EXPECT_EQ(kernel().told_huge, 8 * kMiB) << "those that are whole in it";
+  EXPECT_EQ(heap_.Stats().pages.huge, 8 * kMiB);
+  heap_.Free(e);
+  Get(8 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 8 * kMiB) << "it has memory already";
+}
+
+TEST_F(Filled, BeforeThatNoneIs) {
+  Begin();
+  Replace(8 * kMiB, 7);
+  heap_.Purge(kAll);
+  Get(8 * kMiB);
+  EXPECT_EQ(kernel().huge_advice, 0);
+}
+
+TEST_F(Filled, WhatTheKernelKnowsIsNotToldAgain) {
+  Begin();
+  Replace(8 * kMiB, 8);
+  for (int i = 0; i < 5; ++i) {
+    heap_.Purge(kAll);
+    Replace(8 * kMiB, 1);
+  }
+  EXPECT_EQ(kernel().huge_advice, 1);
+  EXPECT_EQ(heap_.Stats().pages.huge, 5 * 8 * kMiB);
+}
+
+TEST_F(Filled, BlocksThatAreNotFilledEndIt) {
+  Begin();
+  Replace(16 * kMiB, 100);
+  kernel().filling = os::Filling::kPart;
+  Replace(8 * kMiB, 20);
+  heap_.Purge(kAll);
+  Get(24 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 0u);
+}
+
+TEST_F(Filled, OneInTenThatIsNotDoesNot) {
+  Begin();
+  for (int i = 0; i < 20; ++i) {
+    kernel().filling = os::Filling::kAll;
+    Replace(12 * kMiB, 9);
+    kernel().filling = os::Filling::kPart;
+    Replace(12 * kMiB, 1);
+  }
+  heap_.Purge(kAll);
+  Get(12 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 12 * kMiB);
+}
+
+TEST_F(Filled, WhoNeverFillsOneIsLookedAtLessAndLess) {
+  Get(16 * kMiB);
+  Replace(4 * kMiB, 1000);
+  EXPECT_LE(kernel().looks, 11);
+  kernel().filling = os::Filling::kAll;
+  Replace(4 * kMiB, 1100);
+  EXPECT_GE(kernel().looks, 30) << "and more again";
+}
+
+TEST_F(Filled, ASmallHeapLooksAtNothing) {
+  kernel().filling = os::Filling::kAll;
+  Replace(4 * kMiB, 100);
+  EXPECT_EQ(kernel().looks, 0);
+}
+
+TEST_F(Filled, NorDoesOneThatIsToHaveNoHugePages) {
+  Begin();
+  g_options.thp = static_cast<int64_t>(Thp::kNever);
+  Replace(16 * kMiB, 100);
+  EXPECT_EQ(kernel().looks, 0);
+}
+
+TEST_F(Filled, SoIsAMappingOfItsOwn) {
+  Begin();
+  Replace(16 * kMiB, 4);
+  Extent* e = heap_.Map(40 * kMiB, 1);
+  EXPECT_EQ(kernel().told_huge, 40 * kMiB);
+  EXPECT_TRUE(e->huge);
+  heap_.Unmap(e);
+}
+
+TEST_F(Filled, WhereTheKernelIsSlowTheyGoWithout) {
+  Begin();
+  Replace(16 * kMiB, 4);
+  heap_.Purge(kAll);
+  kernel().in_touch = [] {
+    const uint64_t begin = os::ThreadCpuNs();
+    while (os::ThreadCpuNs() - begin < 3'000'000) {
+    }
+  };
+  Get(16 * kMiB);
+  EXPECT_EQ(kernel().told_plain, kernel().told_huge) << "it found out by the first of them";
+  EXPECT_EQ(heap_.Stats().pages.stalls, 1u);
+  EXPECT_EQ(heap_.Stats().pages.huge, 0u);
+  const size_t told = kernel().told_huge;
+  Get(16 * kMiB);
+  EXPECT_EQ(kernel().told_huge, told) << "nor is the next one told";
+}
+
+TEST_F(Filled, ARefusalIsTheEndOfIt) {
+  Begin();
+  Replace(16 * kMiB, 4);
+  heap_.Purge(kAll);
+  kernel().refuse_at = kernel().calls + 1;
+  ASSERT_NE(Get(8 * kMiB), nullptr);
+  Get(24 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 0u);
+}
+
+// The first touch of a hugepage that was told brings in all of it.
+TEST_F(Filled, ABlockBeginsWhereLeastComesIn) {
+  Begin();
+  Replace(16 * kMiB, 4);
+  heap_.Purge(kAll);
+  Replace(16 * kMiB, 1);
+  ASSERT_EQ(kernel().told_huge, 16 * kMiB);
+  heap_.Purge(kAll);
+  Get(8 * kMiB - 20 * kGranule);
+  heap_.Purge(kAll);
+  Get(3 * kMiB);
+  EXPECT_EQ(heap_.Stats().dirty, kMiB) << "the rest of two; with its first 20 granules in the hugepage before them the rest of two and 20 more";
+}
+
+TEST_F(Filled, ABlockThatIsNotFilledIsNotHugeWhereOneWas) {
+  Begin();
+  Replace(16 * kMiB, 4);
+  heap_.Purge(kAll);
+  Replace(16 * kMiB, 1);
+  kernel().filling = os::Filling::kPart;
+  Replace(16 * kMiB, 5);
+  heap_.Purge(kAll);
+  const size_t huge = heap_.Stats().pages.huge;
+  Get(3 * kMiB);
+  EXPECT_EQ(kernel().told_plain, 2 * kHugepage) << "nor is that of which it has a part";
+  EXPECT_EQ(heap_.Stats().pages.huge, huge);
+}
+
+TEST_F(Filled, WhatReadsAsZeroInHugePagesIsForgottenSlowly) {
+  Begin();
+  Replace(16 * kMiB, 20);  // 128 MiB are remembered
+  kernel().filling = os::Filling::kZeroes;
+  heap_.Purge(kAll);
+  Replace(16 * kMiB, 15);
+  heap_.Purge(kAll);
+  const size_t huge = heap_.Stats().pages.huge;
+  Replace(16 * kMiB, 1);
+  EXPECT_EQ(heap_.Stats().pages.huge - huge, 16 * kMiB);
+  Replace(16 * kMiB, 10);
+  heap_.Purge(kAll);
+  Get(16 * kMiB);
+  EXPECT_EQ(kernel().told_plain, 16 * kMiB);
+}
+
+TEST_F(Filled, WhatReadsAsZeroInSmallPagesWasWritten) {
+  Begin();
+  kernel().filling = os::Filling::kZeroes;
+  Replace(16 * kMiB, 4);
+  heap_.Purge(kAll);
+  Get(16 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 16 * kMiB);
+}
+
+}  // namespace
+}  // namespace xalloc
