@@ -4,8 +4,8 @@
 //
 // Each thread fills an array with blocks whose sizes lean heavily to the small end, in runs of one size as data structures make them,
 // frees a part in the order of allocation, a part in the opposite order, and leaves a part for the next turn. Every other turn the
-// leftovers are exchanged with the neighbour thread's.
-// Arguments: scale, threads (4).
+// leftovers are exchanged with the neighbour thread's, unless each is to keep its own, as in the older sh6bench.
+// Arguments: scale, threads (4), exchange (0 or 1; 1).
 #include <atomic>
 #include <iterator>
 
@@ -20,6 +20,7 @@ struct Left {
 };
 std::atomic<Left*> g_exchange[64];
 size_t g_turns, g_threads;
+bool g_exchanges;
 
 // Half of all blocks up to 64 bytes, a quarter up to 128, and so on: each doubling half as often.
 size_t SkewedSize(bench::Random& random) {
@@ -59,7 +60,7 @@ void* Work(void* argument) {
     for (size_t i = kBlocks - kLeft; i > kLeft; --i) free(block[i - 1]);
     auto* left = reinterpret_cast<Left*>(bench::Allocate(sizeof(Left)));
     memcpy(left->block, block + kBlocks - kLeft, sizeof left->block);
-    const size_t place = turn % 2 == 0 ? worker->number : (worker->number + 1) % g_threads;
+    const size_t place = turn % 2 == 0 || !g_exchanges ? worker->number : (worker->number + 1) % g_threads;
     FreeAll(g_exchange[place].exchange(left, std::memory_order_acq_rel));
   }
   free(block);
@@ -74,6 +75,7 @@ int main(int argc, char** argv) {
   constexpr size_t kMost = std::size(g_exchange);
   g_threads = arguments.Count("threads", 4);
   if (g_threads > kMost) bench::Fail("too many threads");
+  g_exchanges = arguments.Count("exchange", 1) != 0;
   g_turns = arguments.Scaled(1500);
   arguments.Done();
 
