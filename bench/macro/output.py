@@ -13,7 +13,6 @@ from programs import GROWTH
 TEXTS = {
     "benchmarks": ("Benchmarks", "Whole programs under each allocator: time, peak resident size, page faults. `bench/README.md` says "
                                  "what each program is after and how to read the tables. Written by `bench/macro/compare`."),
-    "more": ("Benchmarks beside the table", "Rows that came later, for what those of the table do not show. Written by `bench/macro/compare --more`."),
     "micro": ("Single operations", "The benchmarks of `bench/micro`: nanoseconds of one operation. Written by `bench/macro/compare --micro`."),
     "growth": ("Growth", "What one operation costs as a program grows. Written by `bench/macro/compare --growth`."),
     "command": ("A command", "Written by `bench/macro/compare -- COMMAND`."),

@@ -13,13 +13,12 @@ class Program:
     name: str
     argv: list
     env: dict = dataclasses.field(default_factory=dict)
-    suite: str = "command"
+    suite: str = "command"  # the kind of benchmark: macro, real, micro, growth, command
     time_figure: str = ""  # the figure that is the time, instead of the whole run's
     timed: bool = True  # whether time and CPU mean something
     sized: bool = True  # whether the peak does
     checked: bool = True  # whether every run must print the same
     slow: bool = False  # mostly waits
-    more: bool = False  # beside the table: came later, for what its rows do not show; so that the table's means stay comparable
     unit: str = "s"
     x: float = 0.0  # place on a growth curve
     directory: str = None
@@ -49,17 +48,27 @@ class Program:
 # name of the row, program, arguments, what differs from the rule
 MACRO = (
     ("larson", "larson", (), {}),
+    ("larson-sized", "larson_sized", (), {}),
     ("producer-consumer", "producer_consumer", (), {}),
+    ("xmalloc-test", "producer_consumer", ("batch=4096", "size=64", "blocks=24000000"), {}),
     ("mstress", "mstress", (), {}),
+    ("rptest", "rptest", (), {}),
+    ("sh6mix", "sh8mix", ("exchange=0",), {}),
     ("sh8mix", "sh8mix", (), {}),
+    ("alloc-test-1", "alloc_test", (), {}),
+    ("alloc-test-2", "alloc_test", ("threads=2",), {}),
+    ("glibc-simple", "glibc_simple", (), {}),
+    ("glibc-thread", "glibc_thread", (), {}),
     ("phase-change", "phase_change", (), {}),
+    ("cache-thrash-1", "cache_lines", ("threads=1",), {}),
     ("cache-thrash", "cache_lines", (), {}),
+    ("cache-scratch-1", "cache_lines", ("threads=1", "scratch=1"), {}),
     ("cache-scratch", "cache_lines", ("scratch=1",), {}),
     ("message-server", "message_server", (), {}),
     ("message-pauses", "message_pauses", (), {"timed": False, "sized": False}),
     ("lru-cache", "lru_cache", (), {}),
-    ("buffers", "buffers", (), {"more": True}),
-    ("thread-churn", "thread_churn", (), {"more": True}),
+    ("buffers", "buffers", (), {}),
+    ("thread-churn", "thread_churn", (), {}),
     ("heap-24", "heap_growth", ("mib=24",), {}),
     ("heap-128", "heap_growth", ("mib=128",), {}),
     ("heap-512", "heap_growth", ("mib=512",), {}),

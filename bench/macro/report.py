@@ -7,7 +7,7 @@ from summary import FAULT_PRICE
 
 TITLES = {"time": "Time", "priced": f"Time with a page fault at {FAULT_PRICE} us", "rss": "Peak resident size"}
 
-PRICED_KINDS = ("benchmarks", "more", "command")  # elsewhere the time is that of one operation, and the faults are the whole run's
+PRICED_KINDS = ("benchmarks", "command")  # elsewhere the time is that of one operation, and the faults are the whole run's
 
 
 def table(header, lines):
@@ -48,6 +48,20 @@ def means(summary):
         lines.append([f"**{subject} / envelope**", *(f"**{number(over[k], 3)}**" for k in ("time", "priced", "cpu", "rss")), ""])
         parts.append(table(["geometric means", "time", "faults priced", "CPU", "peak RSS", "rows"], lines))
     return "\n\n".join(parts)
+
+
+def kinds(summary):
+    """The first subject as in means(), made-up and real programs apart; nothing if only one kind ran."""
+    by_kind = summary["by_kind"]
+    if len(by_kind) < 2 or not summary["subjects"]:
+        return ""
+    subject = summary["subjects"][0]
+    lines = []
+    for over in [*summary["peers"], "envelope"]:
+        for kind, of in by_kind.items():
+            found = of["envelope"][subject] if over == "envelope" else of["against"][subject][over]
+            lines.append([f"{subject} / {over}", kind, *(number(found[k], 3) for k in ("time", "priced", "rss")), found.get("rows", "")])
+    return table(["geometric means", "of", "time", "faults priced", "peak RSS", "rows"], lines)
 
 
 def field(summary):
@@ -164,6 +178,8 @@ def markdown(summary, meta, plots):
     """The whole document. plots: {title: file name relative to it}."""
     parts = [f"# {meta['title']}", meta["introduction"], "## In one table", means(summary), field(summary), noise(summary)]
     parts += [f"![{title}]({file})" for title, file in plots.items()]
+    if kinds(summary):
+        parts += ["## By kind of program", kinds(summary)]
     for metric in ("time", "priced", "rss"):
         if counted(summary, metric) and (metric != "priced" or meta["kind"] in PRICED_KINDS):
             parts += [f"## {TITLES[metric]}", f"Relative to {BASE}, lower is better.", ratio_table(summary, metric)]
@@ -181,5 +197,5 @@ def terminal(summary, meta):
     for metric in ("time", "priced", "rss"):
         if counted(summary, metric) and (metric != "priced" or meta["kind"] in PRICED_KINDS):
             parts += [f"{TITLES[metric]}, relative to {BASE}", ratio_table(summary, metric)]
-    parts += [figures(summary), field(summary), means(summary), noise(summary), remarks(summary, meta["remarks"])]
+    parts += [figures(summary), field(summary), kinds(summary), means(summary), noise(summary), remarks(summary, meta["remarks"])]
     return "\n\n".join(p for p in parts if p)

@@ -8,6 +8,7 @@ from allocators import AGAIN, BASE, SUBJECT
 FAULT_PRICE = 0.25  # microseconds: what a page fault costs without virtual machines around it
 FLOOR = 0.1  # of the measured time: less than this is left only where faults were cheaper than the measured kind
 METRICS = ("time", "priced", "cpu", "rss", "faults")
+KINDS = {"macro": "made-up programs", "real": "real programs"}  # suites whose means are also told apart: one must not hide the other
 
 
 def priced(run, fault_us, cores):
@@ -87,6 +88,32 @@ def _means(rows, over, under):
     return means
 
 
+def _fixed(name):
+    return lambda _row: name
+
+
+def _best(metric):
+    return lambda row: row["best"].get(metric)
+
+
+def _against(rows, subjects, peers):
+    return {s: {p: _means(rows, _fixed(s), _fixed(p)) for p in peers} for s in subjects}
+
+
+def _over_envelope(rows, name):
+    return {m: geomean(ratios(rows, m, _fixed(name), _best(m)).values()) for m in METRICS}
+
+
+def _by_kind(rows, subjects, peers):
+    """{kind of program: what the subjects are against each peer and over the envelope}, of the kinds of which something ran."""
+    found = {}
+    for suite, kind in KINDS.items():
+        own = {name: row for name, row in rows.items() if row["suite"] == suite and row["cells"]}
+        if own:
+            found[kind] = {"against": _against(own, subjects, peers), "envelope": {s: _over_envelope(own, s) for s in subjects}}
+    return found
+
+
 def _noise(rows):
     noise = {}
     for metric in METRICS:
@@ -102,18 +129,10 @@ def summarize(benchmarks, allocators, results, failures, fault_us, cores):
     names = [a.name for a in allocators]
     rows = {b.name: _row(b, results.get(b.name, {}), failures, fault_us, cores, peers) for b in benchmarks}
 
-    def fixed(name):
-        return lambda _row: name
-
-    def best(metric):
-        return lambda row: row["best"].get(metric)
-
     subjects = [n for n in names if n == SUBJECT or n.startswith(SUBJECT + "-")]
-    against = {s: {p: _means(rows, fixed(s), fixed(p)) for p in peers} for s in subjects}
     field = {}
     for name in names:
-        field[name] = {"base": _means(rows, fixed(name), fixed(BASE)),
-                       "envelope": {m: geomean(ratios(rows, m, fixed(name), best(m)).values()) for m in METRICS}}
-    envelope = {m: geomean(ratios(rows, m, best(m), fixed(BASE)).values()) for m in METRICS}
-    return {"rows": rows, "peers": peers, "names": names, "subjects": subjects, "against": against, "field": field, "envelope": envelope,
-            "noise": _noise(rows)}
+        field[name] = {"base": _means(rows, _fixed(name), _fixed(BASE)), "envelope": _over_envelope(rows, name)}
+    envelope = {m: geomean(ratios(rows, m, _best(m), _fixed(BASE)).values()) for m in METRICS}
+    return {"rows": rows, "peers": peers, "names": names, "subjects": subjects, "against": _against(rows, subjects, peers),
+            "by_kind": _by_kind(rows, subjects, peers), "field": field, "envelope": envelope, "noise": _noise(rows)}

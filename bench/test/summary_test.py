@@ -8,6 +8,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "macro"))
 
+import report  # noqa: E402
 import summary  # noqa: E402
 from allocators import Allocator  # noqa: E402
 from programs import Program  # noqa: E402
@@ -46,6 +47,40 @@ class Envelope(unittest.TestCase):
     def test_means_are_geometric(self):
         self.assertAlmostEqual(result(self.ROWS)["against"]["xalloc"]["glibc"]["time"], 0.5)
         self.assertAlmostEqual(result(self.ROWS)["noise"]["time"]["geomean"], 0.5)
+
+
+class Kinds(unittest.TestCase):
+    """Ten times slower than glibc and half as fat on the made-up program, twice as fast and fatter on two real ones; another kind is neither."""
+    BENCHMARKS = [Program("made", [], suite="macro"), Program("first", [], suite="real"), Program("second", [], suite="real"), Program("else", [])]
+    ROWS = {"made": {"xalloc": run(10, 50), "glibc": run(1, 100), "lean": run(5, 25)}, "else": {"xalloc": run(99, 99), "glibc": run(1, 1)},
+            "first": {"xalloc": run(1, 200), "glibc": run(1, 100)}, "second": {"xalloc": run(1, 200), "glibc": run(4, 100), "lean": run(2, 100)}}
+
+    def test_one_does_not_hide_the_other(self):
+        found = result(self.ROWS, benchmarks=self.BENCHMARKS)["by_kind"]
+        self.assertEqual(list(found), ["made-up programs", "real programs"])
+        made, real = (found[kind]["against"]["xalloc"]["glibc"] for kind in found)
+        self.assertAlmostEqual(made["time"], 10)
+        self.assertAlmostEqual(made["rss"], 0.5)
+        self.assertAlmostEqual(real["time"], 0.5)
+        self.assertAlmostEqual(real["priced"], 0.5)
+        self.assertAlmostEqual(real["rss"], 2)
+        self.assertEqual((made["rows"], real["rows"]), (1, 2))
+        self.assertEqual(found["real programs"]["against"]["xalloc"]["lean"]["rows"], 1)
+
+    def test_each_has_its_envelope(self):
+        found = result(self.ROWS, benchmarks=self.BENCHMARKS)["by_kind"]
+        self.assertAlmostEqual(found["made-up programs"]["envelope"]["xalloc"]["rss"], 2)
+        self.assertAlmostEqual(found["real programs"]["envelope"]["xalloc"]["time"], 0.5 ** 0.5)
+
+    def test_are_in_the_report(self):
+        lines = report.kinds(result(self.ROWS, benchmarks=self.BENCHMARKS)).splitlines()
+        self.assertEqual([c.strip() for c in lines[2].split("|")[1:-1]], ["xalloc / glibc", "made-up programs", "10.000", "10.000", "0.500", "1"])
+        self.assertEqual([c.strip() for c in lines[3].split("|")[1:-1]], ["xalloc / glibc", "real programs", "0.500", "0.500", "2.000", "2"])
+
+    def test_that_did_not_run_is_left_out(self):
+        found = result({"made": self.ROWS["made"]}, benchmarks=self.BENCHMARKS)
+        self.assertEqual(list(found["by_kind"]), ["made-up programs"])
+        self.assertEqual(report.kinds(found), "")
 
 
 class Medians(unittest.TestCase):
