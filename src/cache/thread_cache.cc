@@ -2,8 +2,8 @@
 // The slow paths of one bin: how many objects move, and when a bin grows or shrinks.
 //
 // A bin starts with kInlineSlots - 1 slots inside the cache's block; a refill fetches 1, 1, 1, 2, 4 ... objects up to a batch; the bin
-// moves to an array of twice the slots, up to 512, when it proves hot: an underflow follows an overflow, or two underflows in one tick.
-// A thread that touches many sizes a few times stays within its two pages.
+// moves to an array of twice the slots, as far as MaxCapacity, when it proves hot: an underflow follows an overflow, or two underflows in
+// one tick. A thread that touches many sizes a few times stays within its two pages.
 #include "cache/thread_cache.h"
 
 #include <string.h>
@@ -15,7 +15,14 @@ constexpr unsigned kSlowRefills = 2;  // of one object each, before refills doub
 // The arrays of all threads together may come to hold this much; no thread is held below kLeastBudget.
 constexpr size_t kGlobalBudget = size_t{32} << 20, kLeastBudget = size_t{256} << 10;
 
-unsigned MaxCapacity(unsigned cls) { return Min(ShapeOf(cls).batch * 2u - 1, CachedAtMost(cls)); }
+// Two batches; and where a thread takes and gives back more than that in turn, so that the bin was empty and full since the last tick, as many as
+// a bin of smaller blocks has.
+constexpr size_t kSwingSlots = 32, kSwingBytes = size_t{256} << 10;
+unsigned MaxCapacity(unsigned cls, const BinState& s) {
+  const bool swings = s.underflows != 0 && s.overflows != 0;
+  const size_t slots = Max(ShapeOf(cls).batch * size_t{2}, swings ? Min(kSwingSlots, kSwingBytes / ClassSize(cls)) : 0);
+  return Min(static_cast<unsigned>(slots) - 1, CachedAtMost(cls));
+}
 // Of the array that holds so much, the sentinel included: powers of two are what meta hands out.
 unsigned SlotsFor(unsigned capacity) {
   unsigned slots = kInlineSlots;
@@ -37,15 +44,15 @@ void Move(ThreadCache* cache, unsigned cls, void** array, unsigned capacity) {
 }
 
 void FirstUse(ThreadCache* cache, unsigned cls) {
-  Move(cache, cls, cache->slots[cls], Min(kInlineSlots - 1, MaxCapacity(cls)));
+  Move(cache, cls, cache->slots[cls], Min(kInlineSlots - 1, MaxCapacity(cls, cache->state[cls])));
 }
 
 bool Grow(ThreadCache* cache, unsigned cls) {
   BinState& s = cache->state[cls];
   const unsigned old_slots = SlotsFor(s.capacity);
   const unsigned slots = old_slots * 2;
-  if (s.capacity >= MaxCapacity(cls)) return false;
-  const unsigned capacity = Min(slots - 1, MaxCapacity(cls));
+  if (s.capacity >= MaxCapacity(cls, s)) return false;
+  const unsigned capacity = Min(slots - 1, MaxCapacity(cls, s));
   const size_t more = (capacity - s.capacity) * ClassSize(cls);
   if (cache->grown_bytes + more > Max(kGlobalBudget / Max(LiveCaches(), 1u), kLeastBudget)) return false;
   auto** array = static_cast<void**>(g_meta.Allocate(slots * sizeof(void*)));

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "arch/arch.h"
@@ -92,24 +91,6 @@ bool AdviseHuge(void* at, size_t size, bool wanted) {
   Check(at, size);
   return arch::Syscall(SYS_madvise, Word(at), static_cast<long>(size), wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0;
 }
-
-// A page that has no memory takes a page fault. mincore would tell without one; but filters that are in wide use let a program ask for its
-// resource usage, and kill it for that.
-Filling LookInside(const char* at, size_t size, uint32_t where) {
-  constexpr size_t kLooks = 8, kMostZero = 2, kStep = 4096, kLine = 8;
-  const size_t part = size / kLooks;
-  size_t zero = 0;
-  rusage before = {}, after = {};  // written here: the kernel's answer takes no page fault
-  if (arch::Syscall(SYS_getrusage, RUSAGE_THREAD, Word(&before)) != 0) return Filling::kPart;
-  for (size_t i = 0; i < kLooks; ++i) {
-    const auto* line = reinterpret_cast<const volatile uint64_t*>(at + AlignDown(i * part + (uint64_t{where} * part >> 32), kStep));
-    uint64_t any = 0;
-    for (size_t k = 0; k < kLine; ++k) any |= line[k];
-    zero += any == 0;
-  }
-  if (arch::Syscall(SYS_getrusage, RUSAGE_THREAD, Word(&after)) != 0 || after.ru_minflt != before.ru_minflt) return Filling::kPart;
-  return zero > kMostZero ? Filling::kZeroes : Filling::kAll;
-}
 bool Collapse(void* at, size_t size) { return Advise(at, size, MADV_COLLAPSE); }
 
 // Linux 6.15 knows the calling process by this number instead of a descriptor: one that was opened would name the parent in a fork child.
@@ -154,6 +135,6 @@ void* MoveOut(void* from, size_t size) {
 
 }  // namespace
 
-constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, LookInside, Collapse};
+constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse};
 
 }  // namespace xalloc::os

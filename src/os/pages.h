@@ -8,19 +8,12 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
 
 namespace xalloc::os {
 
 struct PageRange {  // laid out as the kernel's iovec
   void* at;
   size_t size;
-};
-
-enum class Filling : uint8_t {
-  kPart,    // a page has no memory
-  kZeroes,  // all have, and some read as zero
-  kAll,     // something was written to nearly all of them
 };
 
 struct PageOps {
@@ -49,9 +42,6 @@ struct PageOps {
   void (*touch)(void* at);
   // Whether the range is to be backed by huge pages where it can be. False if refused.
   bool (*advise_huge)(void* at, size_t size, bool wanted);
-  // What a range in use holds, by a look at a page in each eighth of it, at `where` of 2^32. It leaves a page that reads as zero where there
-  // was none. kPart as well where the kernel does not count page faults.
-  Filling (*look_inside)(const char* at, size_t size, uint32_t where);
   // Moves the hugepage at `at` into a huge page. False if the kernel cannot.
   bool (*collapse)(void* at, size_t size);
 };

@@ -30,8 +30,7 @@ class FakePages {
     size_t offered_bytes = 0, populated_bytes = 0;
     long batches = 0, huge_advice = 0, collapses = 0;  // huge_advice: of either kind
     size_t told_huge = 0, told_plain = 0;  // bytes
-    long purges = 0, commits = 0, looks = 0;
-    os::Filling filling = os::Filling::kPart;  // whoever looks is told so
+    long purges = 0, commits = 0;
     std::function<void()> in_populate, in_touch;  // no lock is held
     std::map<char*, size_t> mappings;
   };
@@ -44,7 +43,7 @@ class FakePages {
     for (auto& [at, size] : Get().mappings) munmap(at, size);
     Get() = State();
   }
-  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, LookInside, Collapse}; }
+  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse}; }
 
  private:
   static bool Refused() {
@@ -106,10 +105,6 @@ class FakePages {
     Get().huge_advice++;
     (wanted ? Get().told_huge : Get().told_plain) += size;
     return true;
-  }
-  static os::Filling LookInside(const char*, size_t, uint32_t) {
-    Get().looks++;
-    return Get().filling;
   }
   static bool Collapse(void*, size_t) {
     if (Refused()) return false;

@@ -22,13 +22,12 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < kHeap / 1024; ++i) memset(small[i] = malloc(1024), 1, 1024);
   if (argc > 1) {
     for (int i = 0; i < 40; ++i) Replace(&array[i % 4], 6 << 20, 6 << 20);
-    /* By and by they are taken for what they are. */
-    for (int i = 0; i < 400; ++i) {
+    /* They are taken for what they are when some have come back, and are not what the buffers left. */
+    for (int i = 0; i < 40; ++i) {
       Replace(&array[i % kArrays], kArray, kUsed);
-      if (i % 100 == 99) {
-        for (int k = 0; k < kArrays; ++k) free(array[k]), array[k] = NULL;
-        malloc_trim(0);
-      }
+      if (i % 20 != 19) continue;
+      for (int k = 0; k < kArrays; ++k) free(array[k]), array[k] = NULL;
+      malloc_trim(0);
     }
   }
   const long start = ResidentKiB();

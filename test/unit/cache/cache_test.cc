@@ -80,6 +80,36 @@ TEST(Cache, ABinStartsSmallAndGrowsWhenHot) {
   }).join();
 }
 
+// A bin of large blocks holds two batches, of two each; more where a thread takes and gives back more than that in turn.
+TEST(Cache, ABinOfLargeBlocksGrowsWhereItSwings) {
+  std::thread([] {
+    constexpr size_t kSize = 8192, kMany = 24, kRounds = 8;
+    Malloc(kSize);
+    ThreadCache* cache = OwnCache();
+    const BinState& bin = cache->state[SizeToClass(kSize)];
+    std::vector<void*> all;
+    for (size_t i = 0; i < kMany * kRounds; ++i) all.push_back(Malloc(kSize));
+    cache->lock.Acquire(os::Rank::kCache);
+    ShrinkUnused(cache);  // as a tick does
+    cache->lock.Release(os::Rank::kCache);
+    for (void* p : all) Free(p);
+    all.clear();
+    EXPECT_LE(bin.capacity, 7) << "all are taken, and later all given back";
+    auto swing = [&all](size_t size) {
+      for (size_t round = 0; round < kRounds; ++round) {
+        for (size_t i = 0; i < kMany; ++i) all.push_back(Malloc(size));
+        for (void* p : all) Free(p);
+        all.clear();
+      }
+    };
+    swing(kSize);
+    EXPECT_EQ(bin.capacity, 31);
+    swing(kMaxSmall);
+    EXPECT_EQ(cache->state[SizeToClass(kMaxSmall)].capacity, 7) << "of 256 KiB";
+    ValidateCache(cache);
+  }).join();
+}
+
 TEST(Cache, WhatLiesUnusedGoesBack) {
   std::thread([] {
     std::vector<void*> all;

@@ -3,7 +3,6 @@
 #include <sys/auxv.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -95,29 +94,6 @@ TEST(Pages, MoveOutLeavesZeroesBehind) {
   EXPECT_EQ(from[1], 0);
   kKernelPages.unmap(from, size);
   kKernelPages.unmap(to, size);
-}
-
-TEST(Pages, ALookTellsWhatHasMemoryAndWhatWasWritten) {
-  constexpr size_t kSize = size_t{4} << 20;
-  auto* at = static_cast<char*>(kKernelPages.map(kSize));
-  kKernelPages.advise_huge(at, kSize, false);
-  // Each leaves pages that read as zero: so few that the next finds others. A page fault of this thread's own may come between.
-  auto count = [at](Filling wanted) {
-    int n = 0;
-    for (uint32_t i = 0; i < 16; ++i) n += kKernelPages.look_inside(at, kSize, ~(i << 28)) == wanted;
-    return n;
-  };
-  EXPECT_EQ(count(Filling::kPart), 16) << "never touched";
-  kKernelPages.purge(at, kSize);
-  memset(at, 1, kSize / 2);
-  EXPECT_EQ(count(Filling::kPart), 16) << "half of it was";
-  memset(at, 0, kSize);
-  EXPECT_GE(count(Filling::kZeroes), 12);
-  memset(at, 1, kSize);
-  EXPECT_GE(count(Filling::kAll), 12);
-  memset(at, 0, kSize / 4);
-  EXPECT_GE(count(Filling::kAll), 12) << "a quarter may be zero";
-  kKernelPages.unmap(at, kSize);
 }
 
 TEST(Pages, MoreThanTheAddressSpaceIsRefusedQuietly) {
