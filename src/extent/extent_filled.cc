@@ -2,10 +2,13 @@
 // Huge pages for blocks longer than a hugepage, in a program that fills such blocks. Of a live block nobody knows what of it is used; one
 // that comes back tells. Apart from extent_huge.cc, because few programs run it: see XALLOC_RUN_LATE.
 #include "extent/extent_heap.h"
+#include "os/system.h"
 
 namespace xalloc {
 namespace {
 constexpr size_t kLooks = 8, kMostZero = 2, kStep = 4096, kLineWords = 8;
+constexpr uint64_t kSlowLookNs = 300'000;
+constexpr unsigned kLooksSkipped = 256;
 
 // Whether a line is other than zero in nearly all of a few pages, in the middle of each eighth. What was never touched reads as zero, at the price
 // of a page fault: the end comes first, for who uses a part of a block uses its start. (The kernel could be asked what has memory; sandboxes that
@@ -24,11 +27,15 @@ bool LooksFilled(const char* base, size_t bytes) {
 }  // namespace
 
 // A block that was not filled halves what is known, so that a program may have some. Not those with mappings of their own: of these a program
-// may have taken a part away from itself, and nobody has to know when they go.
+// may have taken a part away from itself, and nobody has to know when they go. Where a look is slow, for what it reads was swapped out, many
+// blocks go by before the next.
 void ExtentHeap::LearnFrom(const Extent* freed) {
   if (freed->kind == Extent::Kind::kMapped || !MayBeHuge() || Sizes().Resident() < kHugeFrom) return;
+  if (const unsigned skip = look_skip_.Relaxed(); skip != 0) return look_skip_.SetRelaxed(skip - 1);
   const size_t bytes = freed->block.usable, known = filled_.Relaxed();
+  const uint64_t begin = os::NowNs();
   filled_.SetRelaxed(LooksFilled(freed->base, bytes) ? Min(known + bytes, kMostFilled) : known / 2);
+  if (os::NowNs() - begin > kSlowLookNs) look_skip_.SetRelaxed(kLooksSkipped);
 }
 
 bool ExtentHeap::FillsBlocks() const {

@@ -300,6 +300,7 @@ class ExtentHeap {
   Atomic<unsigned> huge_pause_{0}, huge_skip_{0};  // relaxed: hugepages to go without after a slow one, and still to go
   Atomic<uint32_t> small_ns_{0};                   // relaxed: of CPU for a granule of small pages, in the mean of the last ones; 0: not known
   Atomic<size_t> filled_{0};  // relaxed: bytes of long blocks that came back filled, less what is forgotten; two that come back at once count as one
+  Atomic<unsigned> look_skip_{0};  // relaxed: blocks that go by before the next is looked into
   os::Lock lock_;       // guards all below
   RunIndex free_runs_{&Hugepage::by_free}, dirty_runs_{&Hugepage::by_dirty};
   DirtyList dirty_list_;       // front: longest dirty

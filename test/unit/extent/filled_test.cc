@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Huge pages for long blocks: for a program that fills them, and not for others.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "extent/extent_heap.h"
 #include "unit/fake_pages.h"
@@ -202,6 +204,39 @@ TEST_F(Filled, NobodyReadsWhatTheProgramClosed) {
   ASSERT_EQ(mprotect(mapped->base, 40 * kMiB, PROT_NONE), 0);
   heap_.LearnFrom(mapped);
   heap_.Unmap(mapped);
+}
+
+// As where what is freed was swapped out: each page that is read takes its time.
+TEST_F(Filled, ASlowLookIsNotRepeatedSoon) {
+  static int faults;
+  static size_t page;
+  faults = 0;
+  page = os::PageSize();
+  struct sigaction slow = {}, before;
+  slow.sa_flags = SA_SIGINFO;
+  slow.sa_sigaction = [](int, siginfo_t* info, void*) {
+    ++faults;
+    usleep(200);
+    mprotect(reinterpret_cast<void*>(AlignDown(reinterpret_cast<uintptr_t>(info->si_addr), page)), page, PROT_READ | PROT_WRITE);
+  };
+  sigaction(SIGSEGV, &slow, &before);
+  Begin();
+  for (int i = 0; i < 257; ++i) {
+    Extent* e = Get(2 * kMiB);
+    mprotect(e->base, 2 * kMiB, PROT_NONE);
+    heap_.LearnFrom(e);
+    mprotect(e->base, 2 * kMiB, PROT_READ | PROT_WRITE);
+    heap_.Free(e);
+    EXPECT_LE(faults, 8);
+  }
+  EXPECT_GT(faults, 2);
+  faults = 0;
+  Extent* e = Get(2 * kMiB);
+  mprotect(e->base, 2 * kMiB, PROT_NONE);
+  heap_.LearnFrom(e);
+  mprotect(e->base, 2 * kMiB, PROT_READ | PROT_WRITE);
+  EXPECT_GT(faults, 2);
+  sigaction(SIGSEGV, &before, nullptr);
 }
 
 }  // namespace
