@@ -18,10 +18,6 @@ struct Place {
   size_t size;
 };
 
-struct Worker {
-  uint64_t seed, sum;
-};
-
 size_t SkewedSize(bench::Random& random) {
   const size_t least = size_t{8} << __builtin_ctz(random.Next() >> 24 | 0x40);  // of 8, 16 ... 512
   return random.Between(least, 2 * least - 1);
@@ -52,8 +48,8 @@ uint64_t Empty(Place& place) {
 }
 
 void* Work(void* argument) {
-  auto* worker = static_cast<Worker*>(argument);
-  bench::Random random(worker->seed);
+  auto* worker = static_cast<bench::Worker*>(argument);
+  bench::Random random(worker->number + 1);
   auto* table = static_cast<Place*>(calloc(g_places, sizeof(Place)));
   if (table == nullptr) bench::Fail("out of memory");
   for (size_t i = 0; i < g_places; i += 2) Fill(table[i], SkewedSize(random));
@@ -78,23 +74,11 @@ void* Work(void* argument) {
 
 int main(int argc, char** argv) {
   bench::Arguments arguments(argc, argv);
-  constexpr size_t kMost = 64;
   const size_t threads = arguments.Count("threads", 1), places = arguments.Count("places", 262144);
-  if (threads == 0 || threads > kMost || places < threads) bench::Fail("threads, places");
+  if (threads == 0 || places < threads) bench::Fail("threads, places");
   g_places = places / threads;
   g_steps = arguments.Scaled(10000000);
   arguments.Done();
 
-  pthread_t thread[kMost];
-  Worker worker[kMost];
-  for (size_t i = 0; i < threads; ++i) {
-    worker[i] = {i + 1, 0};
-    thread[i] = bench::Start(Work, &worker[i]);
-  }
-  uint64_t sum = 0;
-  for (size_t i = 0; i < threads; ++i) {
-    pthread_join(thread[i], nullptr);
-    sum += worker[i].sum;
-  }
-  bench::Checksum(sum);
+  bench::Checksum(bench::RunWorkers(threads, Work));
 }

@@ -102,6 +102,30 @@ inline pthread_t Start(void* (*work)(void*), void* argument) {
   return thread;
 }
 
+// What each of several threads that do the same is given, and what it found.
+struct Worker {
+  size_t number;  // from 0
+  uint64_t sum;
+};
+constexpr size_t kMostWorkers = 64;
+
+// Runs `work` in n threads, each with a Worker of its own. What they found, added up.
+inline uint64_t RunWorkers(size_t n, void* (*work)(void*)) {
+  if (n > kMostWorkers) Fail("too many threads");
+  pthread_t thread[kMostWorkers];
+  Worker worker[kMostWorkers];
+  for (size_t i = 0; i < n; ++i) {
+    worker[i] = {i, 0};
+    thread[i] = Start(work, &worker[i]);
+  }
+  uint64_t sum = 0;
+  for (size_t i = 0; i < n; ++i) {
+    pthread_join(thread[i], nullptr);
+    sum += worker[i].sum;
+  }
+  return sum;
+}
+
 inline double Seconds() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);

@@ -13,16 +13,12 @@ constexpr size_t kPlaces = 1024;
 constexpr uint64_t kLeast = 4, kMostSize = 32768;
 size_t g_steps;
 
-struct Worker {
-  uint64_t seed, sum;
-};
-
 // kLeast over a uniform number between kLeast / kMostSize and 1.
 size_t SkewedSize(bench::Random& random) { return (kLeast << 32) / random.Between((kLeast << 32) / kMostSize, UINT32_MAX); }
 
 void* Work(void* argument) {
-  auto* worker = static_cast<Worker*>(argument);
-  bench::Random random(worker->seed);
+  auto* worker = static_cast<bench::Worker*>(argument);
+  bench::Random random(worker->number + 1);
   char* block[kPlaces] = {};
   uint64_t sum = 0;
   for (size_t i = 0; i < g_steps; ++i) {
@@ -43,22 +39,9 @@ void* Work(void* argument) {
 
 int main(int argc, char** argv) {
   bench::Arguments arguments(argc, argv);
-  constexpr size_t kMost = 64;
   const size_t threads = arguments.Count("threads", 2);
   g_steps = arguments.Scaled(60000000);
   arguments.Done();
-  if (threads > kMost) bench::Fail("too many threads");
 
-  pthread_t thread[kMost];
-  Worker worker[kMost];
-  for (size_t i = 0; i < threads; ++i) {
-    worker[i] = {i + 1, 0};
-    thread[i] = bench::Start(Work, &worker[i]);
-  }
-  uint64_t sum = 0;
-  for (size_t i = 0; i < threads; ++i) {
-    pthread_join(thread[i], nullptr);
-    sum += worker[i].sum;
-  }
-  bench::Checksum(sum);
+  bench::Checksum(bench::RunWorkers(threads, Work));
 }

@@ -8,7 +8,6 @@
 // as large.
 // Arguments: scale, threads (2), most (largest block, 16000 bytes), draws (uniform sizes that the smallest is taken of, 2).
 #include <atomic>
-#include <iterator>
 
 #include "bench.h"
 
@@ -19,13 +18,8 @@ constexpr size_t kBlocks = 1000, kBatch = 100, kLeast = 8;
 struct Link {
   Link* next;
 };
-std::atomic<Link*> g_before[64];  // what lies before each thread to be freed
+std::atomic<Link*> g_before[bench::kMostWorkers];  // what lies before each thread to be freed
 size_t g_steps, g_threads, g_most, g_draws;
-
-struct Worker {
-  size_t number;
-  uint64_t bytes;
-};
 
 char* Make(bench::Random& random, uint64_t* bytes) {
   size_t size = g_most;
@@ -56,7 +50,7 @@ void FreeChain(Link* link) {
 }
 
 void* Work(void* argument) {
-  auto* worker = static_cast<Worker*>(argument);
+  auto* worker = static_cast<bench::Worker*>(argument);
   bench::Random random(worker->number + 1);
   uint64_t bytes = 0;
   char* block[kBlocks];
@@ -72,7 +66,7 @@ void* Work(void* argument) {
     }
   }
   for (char* p : block) free(p);
-  worker->bytes = bytes;
+  worker->sum = bytes;
   return nullptr;
 }
 
@@ -80,26 +74,14 @@ void* Work(void* argument) {
 
 int main(int argc, char** argv) {
   bench::Arguments arguments(argc, argv);
-  constexpr size_t kMost = std::size(g_before);
   g_threads = arguments.Count("threads", 2);
   g_most = arguments.Count("most", 16000);
   g_draws = arguments.Count("draws", 2);
   g_steps = arguments.Scaled(18000);
   arguments.Done();
-  if (g_threads > kMost) bench::Fail("too many threads");
   if (g_most < kLeast) bench::Fail("most");
 
-  pthread_t thread[kMost];
-  Worker worker[kMost];
-  for (size_t i = 0; i < g_threads; ++i) {
-    worker[i] = {i, 0};
-    thread[i] = bench::Start(Work, &worker[i]);
-  }
-  uint64_t sum = 0;
-  for (size_t i = 0; i < g_threads; ++i) {
-    pthread_join(thread[i], nullptr);
-    sum += worker[i].bytes;
-  }
+  const uint64_t sum = bench::RunWorkers(g_threads, Work);
   for (auto& chain : g_before) FreeChain(chain.load(std::memory_order_acquire));
   bench::Checksum(sum);
 }

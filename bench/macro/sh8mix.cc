@@ -7,7 +7,6 @@
 // leftovers are exchanged with the neighbour thread's, unless each is to keep its own, as in the older sh6bench.
 // Arguments: scale, threads (4), exchange (0 or 1; 1).
 #include <atomic>
-#include <iterator>
 
 #include "bench.h"
 
@@ -18,7 +17,7 @@ constexpr size_t kBlocks = 6000, kLeft = kBlocks / 4;
 struct Left {
   char* block[kLeft];
 };
-std::atomic<Left*> g_exchange[64];
+std::atomic<Left*> g_exchange[bench::kMostWorkers];
 size_t g_turns, g_threads;
 bool g_exchanges;
 
@@ -34,13 +33,8 @@ void FreeAll(Left* left) {
   free(left);
 }
 
-struct Worker {
-  size_t number;
-  uint64_t bytes;
-};
-
 void* Work(void* argument) {
-  auto* worker = static_cast<Worker*>(argument);
+  auto* worker = static_cast<bench::Worker*>(argument);
   bench::Random random(worker->number + 1);
   auto** block = reinterpret_cast<char**>(bench::Allocate(kBlocks * sizeof(char*)));
   uint64_t bytes = 0;
@@ -64,7 +58,7 @@ void* Work(void* argument) {
     FreeAll(g_exchange[place].exchange(left, std::memory_order_acq_rel));
   }
   free(block);
-  worker->bytes = bytes;
+  worker->sum = bytes;
   return nullptr;
 }
 
@@ -72,24 +66,12 @@ void* Work(void* argument) {
 
 int main(int argc, char** argv) {
   bench::Arguments arguments(argc, argv);
-  constexpr size_t kMost = std::size(g_exchange);
   g_threads = arguments.Count("threads", 4);
-  if (g_threads > kMost) bench::Fail("too many threads");
   g_exchanges = arguments.Count("exchange", 1) != 0;
   g_turns = arguments.Scaled(1500);
   arguments.Done();
 
-  pthread_t thread[kMost];
-  Worker worker[kMost];
-  for (size_t i = 0; i < g_threads; ++i) {
-    worker[i] = {i, 0};
-    thread[i] = bench::Start(Work, &worker[i]);
-  }
-  uint64_t sum = 0;
-  for (size_t i = 0; i < g_threads; ++i) {
-    pthread_join(thread[i], nullptr);
-    sum += worker[i].bytes;
-  }
+  const uint64_t sum = bench::RunWorkers(g_threads, Work);
   for (auto& left : g_exchange) FreeAll(left.load(std::memory_order_acquire));
   bench::Checksum(sum);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* arrays: large blocks of which the start is used, replaced again and again beside a heap that is full. Memory is there for what is used alone: a
- * huge page behind any of them would be many times that. With an argument blocks that were filled come first, and huge
- * pages with them. */
+/* arrays: large blocks of which the start is used, replaced again and again beside a heap that is full. Memory is there for what is used
+ * alone: a huge page behind any of them would be many times that. With an argument blocks that were filled come first, and huge pages with
+ * them. */
 #include <malloc.h>
 
 #include "../survival.h"

@@ -196,6 +196,7 @@ TEST_F(Filled, ABlockThatIsNotFilledIsNotHugeWhereOneWas) {
 TEST_F(Filled, NobodyReadsWhatTheProgramClosed) {
   Begin();
   Extent* guarded = Get(4 * kMiB);
+  Write(guarded->base, 4 * kMiB, 1);  // so that all of it is looked at
   ASSERT_EQ(mprotect(guarded->base, 4096, PROT_NONE), 0);
   ASSERT_EQ(mprotect(guarded->base + 4 * kMiB - 4096, 4096, PROT_NONE), 0);
   heap_.LearnFrom(guarded);
