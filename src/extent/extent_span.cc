@@ -30,9 +30,10 @@ class SpanSearch {
   void LookIn(const Stretch& s) {
     if (s.end - s.begin < granules_) return;
     Consider(s, AlignUp(s.begin, alignment_));
-    for (size_t at = AlignUp(s.begin + 1, kGranulesPerHugepage); at + granules_ <= s.end; at += kGranulesPerHugepage) {
+    const size_t whole = AlignUp(s.begin + 1, kGranulesPerHugepage);
+    for (size_t at = whole; at + granules_ <= s.end; at += kGranulesPerHugepage) {
       const Hugepage* last = s.first + (at + granules_ - 1) / kGranulesPerHugepage;
-      if (!last->dirty.None() || !last[-1].dirty.None()) Consider(s, at);  // else no better than the place before
+      if (at == whole || !last->dirty.None() || !last[-1].dirty.None()) Consider(s, at);  // else no better than the place before
     }
     Consider(s, AlignDown(s.end - granules_, alignment_));
   }

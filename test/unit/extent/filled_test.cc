@@ -179,6 +179,27 @@ TEST_F(Filled, ABlockBeginsWhereLeastComesIn) {
   EXPECT_EQ(heap_.Stats().dirty, kMiB) << "the rest of two; with its first 20 granules in the hugepage before them the rest of two and 20 more";
 }
 
+TEST_F(Filled, AtTheFirstWholeHugepageTooWhereTheRestOfAnotherComesBeforeIt) {
+  Begin();
+  Replace(16 * kMiB, 4);
+  heap_.Purge(kAll);
+  Replace(16 * kMiB, 1);
+  heap_.Purge(kAll);
+  Extent* before = Get(8 * kMiB - 20 * kGranule);
+  Extent* between = Get(6 * kMiB + 80 * kGranule);
+  Get(kMiB);
+  heap_.Free(between);
+  heap_.Purge(kAll);
+  EXPECT_EQ(Get(3 * kMiB)->base, before->base + 8 * kMiB) << "neither its first 20 granules before that, nor its last in the hugepage of the block that follows";
+}
+
+TEST_F(Filled, AMappingIsHugeWhereTheyAreAlwaysWanted) {
+  g_options.thp = static_cast<int64_t>(Thp::kAlways);
+  Extent* e = heap_.Map(40 * kMiB, 1);
+  EXPECT_EQ(kernel().told_huge, 40 * kMiB);
+  heap_.Unmap(e);
+}
+
 TEST_F(Filled, ABlockThatIsNotFilledIsNotHugeWhereOneWas) {
   Begin();
   Replace(16 * kMiB, 4);
