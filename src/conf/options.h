@@ -84,7 +84,7 @@ enum Junk : int64_t { kJunkAlloc = 1, kJunkFree = 2 };
   X(soft_limit, 0, 0, 1ll << 46, kBytes, "off=0|cgroup=-1",                                                                             \
     "resident bytes above which idle memory goes back at once; cgroup: 90 % of the limit of the control group")                        \
   X(thp, 0, 0, 3, kNone, "auto=0|always=1|never=2|default=3",                                                                          \
-    "huge pages; auto: in large heaps that are dense, where they cost next to no memory; default: whatever the kernel does by itself") \
+    "huge pages; auto: in large heaps that are dense, and for long blocks of a program that fills such, where they cost next to no memory; default: whatever the kernel does by itself") \
   X(metadata_thp, 0, 0, 2, kNone, "disabled=0|auto=1|always=2", "huge pages for the allocator's own data; auto: once it has 2 MiB")    \
   X(oversize_threshold, 33554432, 2097152, 1ll << 40, kBytes, "off=1099511627776|0=1099511627776", \
     "at and above: a mapping of its own; off, 0: only what the heap cannot hold, from 64 MiB on")                                \
