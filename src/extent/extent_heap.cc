@@ -171,9 +171,8 @@ bool ExtentHeap::AllFree(Place from, size_t granules) {
 }
 
 ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules, Extent::Kind kind) {
-  Taken taken = {true, granules, false, {}};
   const bool is_long = kind == Extent::Kind::kLarge && granules >= kGranulesPerHugepage;
-  const bool fills = is_long && FillsBlocks();
+  Taken taken = {true, granules, false, {nullptr, 0, is_long && FillsBlocks(granules << kLgGranule)}};
   ForEachPiece(from.hugepage, from.granule, granules, [&](Hugepage* h, Run r) {
     const Bitmap128 run(r);
     const bool empty = h->by_free.longest == kGranulesPerHugepage && h->dirty.None();
@@ -189,7 +188,7 @@ ExtentHeap::Taken ExtentHeap::Take(Place from, size_t granules, Extent::Kind kin
     h->muzzy.Clear(run);
     // The first touch brings all of it in; who gets a slab does that at once.
     taken.whole = untouched && kind == Extent::Kind::kSlab;
-    const bool to_tell = XALLOC_UNLIKELY(is_long) && empty && h->wanted != fills && (!fills || r.length == kGranulesPerHugepage) && taken.to_tell.Add(h);
+    const bool to_tell = XALLOC_UNLIKELY(is_long) && empty && h->wanted != taken.to_tell.huge && (h->wanted || r.begin == 0) && taken.to_tell.Add(h);
     if (untouched && !taken.whole && !to_tell) MarkHuge(h);
     NoteCleared(h);
     return true;

@@ -104,6 +104,9 @@ class ExtentHeap {
   void Unmap(Extent* extent);
   // Before a block of kHugepage bytes and more is freed, which is its owner's still: whether it was filled says whether the next get huge pages.
   void LearnFrom(const Extent* freed);
+  // Before such a block is allocated, and after: the last one before it may be filled by now.
+  void LearnFromLast();
+  void NoteLast(const void* base, size_t bytes);
   // The pages of a block of whole pages, in a mapping of its own from now on; the block itself reads as zero. Null: refused, nothing changed.
   Extent* MoveOut(const Extent* block);
   // Resizes by moving page tables. Null: refused, and the block is as it was.
@@ -218,6 +221,7 @@ class ExtentHeap {
   struct FreshHugepages {
     Hugepage* first;
     unsigned count;
+    bool huge;  // what they are to be: else plain
     bool Add(Hugepage* h) {
       if (count == 0) first = h;
       return h == first + count && ++count != 0;
@@ -227,7 +231,7 @@ class ExtentHeap {
     bool zero;     // all of it reads as zero
     size_t fresh;  // granules without memory behind them
     bool whole;    // the first of a hugepage that the kernel makes huge at the first touch; only for slabs
-    FreshHugepages to_tell;  // of a long block; what the kernel was told of them is not what the program's use of its blocks suggests
+    FreshHugepages to_tell;  // of a long block; the kernel was told something else of them
   };
   Taken Take(Place from, size_t granules, Extent::Kind kind);
   void Give(Place from, size_t granules);
@@ -277,7 +281,10 @@ class ExtentHeap {
   bool MayBeHuge() const;
   bool IsDense(size_t opened, size_t used) const;
   bool WantsHuge(const Hugepage* h, size_t granules) const;
-  bool FillsBlocks() const;
+  bool FillsBlocks(size_t bytes) const;
+  bool Learns();
+  bool Look(const char* base, size_t bytes, size_t most_zero, bool kernel_looks);
+  void ForgetLast(const void* base);
   bool MakeHuge(char* at, size_t bytes);
   void Tell(FreshHugepages fresh);
   bool SkipsHuge(unsigned n = 1);
@@ -300,6 +307,7 @@ class ExtentHeap {
   Atomic<unsigned> huge_pause_{0}, huge_skip_{0};  // relaxed: hugepages to go without after a slow one, and still to go
   Atomic<uint32_t> small_ns_{0};                   // relaxed: of CPU for a granule of small pages, in the mean of the last ones; 0: not known
   Atomic<size_t> filled_{0};  // relaxed: bytes of long blocks that came back filled, less what is forgotten; two that come back at once count as one
+  Atomic<uintptr_t> last_{0};      // relaxed: the long block that was handed out last, if it is not free
   Atomic<unsigned> look_skip_{0};  // relaxed: blocks that go by before the next is looked into
   os::Lock lock_;       // guards all below
   RunIndex free_runs_{&Hugepage::by_free}, dirty_runs_{&Hugepage::by_dirty};
@@ -342,7 +350,7 @@ class ExtentHeap {
   static constexpr unsigned kAheadShare = 32, kMostAhead = 16;              // of what is in use, at most so many granules
   static constexpr size_t kHugeFrom = size_t{10} << 20;                     // bytes committed from which new hugepages are huge
   static constexpr size_t kHugeGrown = size_t{8} << 20;                     // bytes to which realloc has to grow a block for it to get huge pages
-  static constexpr size_t kFilledEnough = size_t{64} << 20, kMostFilled = 2 * kFilledEnough;  // bytes of filled_ from which long blocks get them, too
+  static constexpr size_t kFilledEnough = size_t{16} << 20, kMostFilled = 8 * kFilledEnough;  // bytes of filled_, and half of what they have, from which long blocks get them, too
   static constexpr unsigned kReadyShare = 4, kMostReady = 16;               // ... a quarter as many as are open, at most so many, made ready at once
   static constexpr unsigned kHalfCommit = 64;  // granules first committed of each hugepage below kHugeFrom: half of one is never made huge
   static constexpr unsigned kDenseShare = 16, kFillingShare = 8;         // ... while no more than 1/16 of the opened ones is free, or 1/8

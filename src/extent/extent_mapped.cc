@@ -24,13 +24,14 @@ Extent* ExtentHeap::Map(size_t bytes, size_t alignment) {
   if (slack != head) pages_.unmap(base + usable, slack - head);
   EnterMapped(extent, base, usable);
   // All of it, so that it stays one mapping for the kernel.
-  if (usable >= 2 * kHugepage && FillsBlocks()) extent->huge = MakeHuge(base, usable);
+  if (usable >= 2 * kHugepage && FillsBlocks(usable)) extent->huge = MakeHuge(base, usable);
   return extent;
 }
 
 Extent* ExtentHeap::MoveOut(const Extent* block) {
   Extent* extent = NewExtent();
   if (extent == nullptr) return nullptr;
+  ForgetLast(block->base);
   auto* moved = static_cast<char*>(pages_.move_out(block->base, block->block.usable));
   if (moved != nullptr) return EnterMapped(extent, moved, block->block.usable);
   meta_.Free(extent, sizeof(Extent));
@@ -89,6 +90,7 @@ bool ExtentHeap::Remap(Extent* extent, size_t bytes, bool may_move) {
   const size_t old_bytes = extent->block.mapping_bytes;
   if (usable < bytes || usable > PTRDIFF_MAX) return false;
   if (usable == old_usable) return true;
+  ForgetLast(extent->base);
   if (usable > old_usable && usable <= old_bytes) {
     os::Guard<os::Rank::kExtents> guard(lock_);
     extent->block.usable = usable;

@@ -55,8 +55,10 @@ size_t LargeUsableSize(size_t size, size_t alignment) {
 
 void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) {
   if (LargeUsableSize(size, alignment) == 0) return nullptr;
+  if (XALLOC_UNLIKELY(size >= kHugepage)) heap.LearnFromLast();
   if (OwnMapping(size, alignment)) {
     void* mapped = Mapped(heap, size, alignment);
+    if (mapped != nullptr && size >= kHugepage) heap.NoteLast(mapped, size);
     // Address space that the heap has never goes back. Where no more is to be had, what is free in the heap serves large blocks too.
     if (XALLOC_LIKELY(mapped != nullptr) || alignment > kHugepage || size > ExtentHeap::kMaxGranules * kGranule) return mapped;
   }
@@ -65,6 +67,7 @@ void* LargeAllocate(ExtentHeap& heap, size_t size, size_t alignment, bool zero) 
   if (block == nullptr) return nullptr;
   block->block.usable = AlignUp(size, kLargeRound);
   g_large_counts.NoteAllocated(block->block.usable);
+  if (XALLOC_UNLIKELY(size >= kHugepage)) heap.NoteLast(block->base, size);
   if (zero && !zeroed) memset(block->base, 0, size);
   return block->base;
 }

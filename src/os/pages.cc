@@ -93,6 +93,12 @@ bool AdviseHuge(void* at, size_t size, bool wanted) {
 }
 bool Collapse(void* at, size_t size) { return Advise(at, size, MADV_COLLAPSE); }
 
+// The comparison of a futex whose nobody is woken or moved. Filters that look at its arguments know it: condition variables use it.
+bool Holds(const uint32_t* word) {
+  constexpr long kFutexCmpRequeuePrivate = 4 | 128;
+  return arch::Syscall(SYS_futex, Word(word), kFutexCmpRequeuePrivate, 0, 0, Word(word), 0) == -EAGAIN;
+}
+
 // Linux 6.15 knows the calling process by this number instead of a descriptor: one that was opened would name the parent in a fork child.
 constexpr int kSelf = -10000;
 constinit Atomic<bool> g_no_batches{false};  // relaxed: a question more or less
@@ -135,6 +141,6 @@ void* MoveOut(void* from, size_t size) {
 
 }  // namespace
 
-constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse};
+constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse, Holds};
 
 }  // namespace xalloc::os

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 namespace xalloc::os {
 
@@ -44,6 +45,8 @@ struct PageOps {
   bool (*advise_huge)(void* at, size_t size, bool wanted);
   // Moves the hugepage at `at` into a huge page. False if the kernel cannot.
   bool (*collapse)(void* at, size_t size);
+  // Whether a word can be read, and is other than zero. The kernel reads it: nothing happens where nobody may.
+  bool (*holds)(const uint32_t* word);
 };
 
 extern const PageOps kKernelPages;

@@ -31,7 +31,7 @@ class FakePages {
     long batches = 0, huge_advice = 0, collapses = 0;  // huge_advice: of either kind
     size_t told_huge = 0, told_plain = 0;  // bytes
     long purges = 0, commits = 0;
-    std::function<void()> in_populate, in_touch;  // no lock is held
+    std::function<void()> in_populate, in_touch, in_look;  // no lock is held
     std::map<char*, size_t> mappings;
   };
   static State& Get() {
@@ -43,7 +43,7 @@ class FakePages {
     for (auto& [at, size] : Get().mappings) munmap(at, size);
     Get() = State();
   }
-  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse}; }
+  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse, Holds}; }
 
  private:
   static bool Refused() {
@@ -110,6 +110,10 @@ class FakePages {
     if (Refused()) return false;
     Get().collapses++;
     return true;
+  }
+  static bool Holds(const uint32_t* word) {
+    if (Get().in_look) Get().in_look();
+    return os::kKernelPages.holds(word);
   }
   static void Unmap(void* at, size_t size) {
     munmap(at, size);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "extent/extent_heap.h"
+#include "extent/large.h"
 #include "unit/fake_pages.h"
 
 namespace xalloc {
@@ -54,20 +55,21 @@ class Filled : public testing::Test {
 
 TEST_F(Filled, AfterEnoughFilledBlocksFreshHugepagesOfTheNextAreHuge) {
   Begin();
-  Replace(8 * kMiB, 8);
+  Replace(8 * kMiB, 2);
   ASSERT_EQ(kernel().told_huge, 0u);
   heap_.Purge(kAll);
   Extent* e = Get(8 * kMiB + kGranule);
-  EXPECT_EQ(kernel().told_huge, 8 * kMiB) << "those that are whole in it";
-  EXPECT_EQ(heap_.Stats().pages.huge, 8 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 10 * kMiB) << "that of which it has the start, too";
+  EXPECT_EQ(heap_.Stats().pages.huge, 10 * kMiB);
+  EXPECT_EQ(heap_.Stats().dirty, 2 * kMiB - kGranule) << "what the touch of its start brings in";
   heap_.Free(e);
   Get(8 * kMiB);
-  EXPECT_EQ(kernel().told_huge, 8 * kMiB) << "it has memory already";
+  EXPECT_EQ(kernel().told_huge, 10 * kMiB) << "it has memory already";
 }
 
 TEST_F(Filled, BeforeThatNoneIs) {
   Begin();
-  Replace(8 * kMiB, 7);
+  Replace(8 * kMiB, 1);
   heap_.Purge(kAll);
   Get(8 * kMiB);
   EXPECT_EQ(kernel().huge_advice, 0);
@@ -213,7 +215,182 @@ TEST_F(Filled, ABlockThatIsNotFilledIsNotHugeWhereOneWas) {
   EXPECT_EQ(heap_.Stats().pages.huge, huge);
 }
 
-// A guard page at either end, and one who gives up what he has no right to touch any more.
+// One that begins in the middle of a hugepage cannot have it made huge by its first touch, which is another's.
+TEST_F(Filled, NotTheHugepageInWhichItBegins) {
+  Begin();
+  Extent* fresh = Get(4 * kMiB);
+  Extent* dirty = Get(2 * kMiB);
+  Get(kMiB);
+  ASSERT_EQ(dirty->base, fresh->base + 4 * kMiB);
+  Write(dirty->base, 2 * kMiB, 1);
+  for (int i = 0; i < 8; ++i) heap_.LearnFrom(dirty);
+  char* first = fresh->base;
+  heap_.Free(fresh);
+  heap_.Purge(kAll);
+  heap_.Free(dirty);
+  EXPECT_EQ(Get(5 * kMiB)->base, first + kMiB);
+  EXPECT_EQ(kernel().told_huge, 2 * kMiB);
+}
+
+TEST_F(Filled, OfALongerOneHalfAsMuchHasToHaveBeen) {
+  Begin();
+  Replace(16 * kMiB, 1);
+  heap_.Unmap(heap_.Map(33 * kMiB, 1));
+  ASSERT_EQ(kernel().told_huge, 0u);
+  heap_.Unmap(heap_.Map(32 * kMiB, 1));
+  EXPECT_EQ(kernel().told_huge, 32 * kMiB);
+  Replace(16 * kMiB, 8);
+  heap_.Purge(kAll);
+  const size_t told = kernel().told_huge;
+  heap_.Unmap(heap_.Map(600 * kMiB, 1));
+  EXPECT_EQ(kernel().told_huge - told, 600 * kMiB) << "more than 128 MiB is not remembered";
+}
+
+TEST_F(Filled, SayMappingsToo) {
+  Begin();
+  Extent* e = heap_.Map(40 * kMiB, 1);
+  Write(e->base, 40 * kMiB, 1);
+  heap_.LearnFrom(e);
+  heap_.Unmap(e);
+  heap_.Unmap(heap_.Map(40 * kMiB, 1));
+  EXPECT_EQ(kernel().told_huge, 40 * kMiB);
+  for (int i = 0; i < 2; ++i) {
+    e = heap_.Map(40 * kMiB, 1);
+    heap_.LearnFrom(e);
+    heap_.Unmap(e);
+  }
+  const size_t told = kernel().told_huge;
+  heap_.Unmap(heap_.Map(40 * kMiB, 1));
+  EXPECT_EQ(kernel().told_huge, told);
+}
+
+// The blocks of the tests below are not freed: it is the next request that looks.
+class FilledLast : public Filled {
+ protected:
+  char* Allocate(size_t bytes) { return static_cast<char*>(LargeAllocate(heap_, bytes, 16, false)); }
+  void Release(void* p) { LargeFree(heap_, heap_.Find(p)); }
+  void SetUp() override {
+    Filled::SetUp();
+    looks = 0;
+    kernel().in_look = [] { ++looks; };
+  }
+  static inline int looks;
+};
+
+TEST_F(FilledLast, CountsWhenTheNextIsAllocated) {
+  Begin();
+  for (int i = 0; i < 2; ++i) {
+    Write(Allocate(8 * kMiB), 8 * kMiB, 1);
+    EXPECT_EQ(kernel().told_huge, 0u);
+  }
+  Allocate(8 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 8 * kMiB);
+  EXPECT_EQ(looks, 16);
+}
+
+TEST_F(FilledLast, AMappingCountsToo) {
+  Begin();
+  Write(Allocate(40 * kMiB), 40 * kMiB, 1);
+  Allocate(40 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 40 * kMiB);
+}
+
+TEST_F(FilledLast, SaysNothingUnlessAllOfItIs) {
+  Begin();
+  Write(Allocate(8 * kMiB), 8 * kMiB, 1);
+  Write(Allocate(8 * kMiB), 7 * kMiB, 1);
+  Allocate(8 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 0u);
+  EXPECT_EQ(looks, 8 + 16) << "one line of zeroes, and no more";
+  Write(Allocate(8 * kMiB), 8 * kMiB, 1);
+  Allocate(8 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 8 * kMiB) << "what was known is known";
+}
+
+// Arrays that stay, and of which little is used: nothing is freed that would tell.
+TEST_F(FilledLast, CountsAgainstThemWhereItIsHugeAndNotFilled) {
+  Begin();
+  Replace(16 * kMiB, 8);
+  heap_.Purge(kAll);
+  size_t before = 0;
+  for (int i = 0; i < 8; ++i) {
+    before = kernel().told_huge;
+    Write(Allocate(4 * kMiB), 64 << 10, 1);
+  }
+  EXPECT_EQ(kernel().told_huge, before);
+  EXPECT_LE(kernel().told_huge, 3 * 4 * kMiB);
+}
+
+TEST_F(FilledLast, AHugeOneMayHaveZeroes) {
+  Begin();
+  Replace(16 * kMiB, 1);
+  heap_.Purge(kAll);
+  for (size_t i = 1; i <= 6; ++i) {
+    Write(Allocate(8 * kMiB), 6 * kMiB, 1);
+    EXPECT_EQ(kernel().told_huge, i * 8 * kMiB);
+  }
+}
+
+TEST_F(FilledLast, ANumberAnywhereInTheLineIsOne) {
+  Begin();
+  for (int i = 0; i < 2; ++i) {
+    auto* numbers = reinterpret_cast<double*>(Allocate(8 * kMiB));
+    for (size_t k = 7; k < kMiB; k += 8) numbers[k] = 1;
+  }
+  Allocate(8 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 8 * kMiB);
+}
+
+TEST_F(FilledLast, MayBeClosed) {
+  Begin();
+  for (const size_t bytes : {8 * kMiB, 40 * kMiB}) {
+    char* block = Allocate(bytes);
+    Write(block, bytes, 1);
+    ASSERT_EQ(mprotect(block + bytes / 16 * 9, 4096, PROT_NONE), 0);
+    Allocate(bytes);
+    EXPECT_EQ(kernel().told_huge, 0u);
+  }
+  EXPECT_GE(looks, 2 * 4);
+}
+
+TEST_F(FilledLast, IsNotLookedIntoOnceItIsFreeOrElsewhere) {
+  Begin();
+  Release(Allocate(8 * kMiB));
+  Allocate(4 * kMiB);
+  EXPECT_EQ(looks, 0);
+  Extent* mapped = heap_.Find(Allocate(40 * kMiB));
+  looks = 0;
+  ASSERT_TRUE(heap_.Remap(mapped, 50 * kMiB, true));
+  Extent* block = heap_.Find(Allocate(4 * kMiB));
+  EXPECT_EQ(looks, 0);
+  Extent* moved = heap_.MoveOut(block);
+  ASSERT_NE(moved, nullptr);
+  Allocate(4 * kMiB);
+  EXPECT_EQ(looks, 0);
+  heap_.Unmap(moved);
+}
+
+TEST_F(FilledLast, SmallHeapsAndThoseWithoutHugePagesDoNotLook) {
+  Write(Allocate(4 * kMiB), 4 * kMiB, 1);
+  Allocate(2 * kMiB);
+  EXPECT_EQ(looks, 0);
+  Begin();
+  g_options.thp = static_cast<int64_t>(Thp::kNever);
+  for (int i = 0; i < 4; ++i) Write(Allocate(8 * kMiB), 8 * kMiB, 1);
+  EXPECT_EQ(looks, 0);
+}
+
+TEST_F(FilledLast, ASlowLookIsNotRepeated) {
+  kernel().in_look = [] {
+    ++looks;
+    usleep(200);
+  };
+  Begin();
+  for (int i = 0; i < 4; ++i) Write(Allocate(4 * kMiB), 4 * kMiB, 1);
+  EXPECT_EQ(looks, 8);
+}
+
+// A guard page at either end of a block, and all of a mapping.
 TEST_F(Filled, NobodyReadsWhatTheProgramClosed) {
   Begin();
   Extent* guarded = Get(4 * kMiB);

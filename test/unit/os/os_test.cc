@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <gtest/gtest.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <thread>
@@ -94,6 +96,22 @@ TEST(Pages, MoveOutLeavesZeroesBehind) {
   EXPECT_EQ(from[1], 0);
   kKernelPages.unmap(from, size);
   kKernelPages.unmap(to, size);
+}
+
+TEST(Pages, TheKernelLooksAtAWordAndNothingHappens) {
+  const size_t page = PageSize();
+  auto* at = static_cast<char*>(kKernelPages.map(3 * page));
+  at[2 * page - 1] = 1;
+  const auto holds = [at](size_t offset) { return kKernelPages.holds(reinterpret_cast<const uint32_t*>(at + offset)); };
+  EXPECT_TRUE(holds(2 * page - 4));
+  EXPECT_FALSE(holds(2 * page - 8));
+  EXPECT_FALSE(holds(0)) << "never touched";
+  errno = 0;
+  ASSERT_EQ(mprotect(at + page, page, PROT_NONE), 0);
+  EXPECT_FALSE(holds(2 * page - 4));
+  kKernelPages.unmap(at, 3 * page);
+  EXPECT_FALSE(holds(2 * page - 4));
+  EXPECT_EQ(errno, 0);
 }
 
 TEST(Pages, MoreThanTheAddressSpaceIsRefusedQuietly) {
