@@ -48,7 +48,6 @@ bool ExtentHeap::Learns() { return MayBeHuge() && Sizes().Resident() >= kHugeFro
 void ExtentHeap::LearnFromLast() {
   const uintptr_t last = last_.Relaxed();
   if (XALLOC_LIKELY(last == 0) || look_skip_.Relaxed() != 0 || !Learns()) return;
-  last_.SetRelaxed(0);
   const bool told = (last & kTold) != 0;
   const size_t bytes = last % kTold * kHugepage, known = filled_.Relaxed();
   const bool filled = Look(reinterpret_cast<const char*>(AlignDown(last, kGranule)), bytes, told ? kMostZero : 0, true);

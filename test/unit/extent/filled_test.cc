@@ -331,6 +331,34 @@ TEST_F(FilledLast, AHugeOneMayHaveZeroes) {
   }
 }
 
+TEST_F(FilledLast, AHugeOneThatIsFilledCountsWhenItIsFreed) {
+  Begin();
+  Replace(16 * kMiB, 1);
+  heap_.Purge(kAll);
+  char* block = Allocate(8 * kMiB);
+  Write(block, 8 * kMiB, 1);
+  ASSERT_EQ(kernel().told_huge, 8 * kMiB);
+  Allocate(33 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 8 * kMiB) << "16 MiB are not half of it";
+  Release(block);
+  Allocate(33 * kMiB);
+  EXPECT_EQ(kernel().told_huge, 41 * kMiB);
+}
+
+TEST_F(FilledLast, OneCountsForNoMoreThanIsRemembered) {
+  Begin();
+  const size_t bytes = 1024 * kMiB;
+  char* block = Allocate(bytes);
+  for (size_t i = 0; i < 8; ++i) Write(block + bytes / 16 * (2 * i + 1), 4096, 1);
+  Allocate(8 * kMiB);
+  Replace(8 * kMiB, 2, 0);
+  heap_.Purge(kAll);
+  const size_t told = kernel().told_huge;
+  EXPECT_NE(told, 0u);
+  heap_.Unmap(heap_.Map(20 * kMiB, 1));
+  EXPECT_EQ(kernel().told_huge, told);
+}
+
 TEST_F(FilledLast, ANumberAnywhereInTheLineIsOne) {
   Begin();
   for (int i = 0; i < 2; ++i) {
