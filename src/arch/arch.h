@@ -4,7 +4,6 @@
 // Each architecture provides, in <arch>/cpu.h:
 //   SpinHint()               one pause in a spin loop
 //   Syscall(n, a..f)         a raw system call; returns -errno on failure, touches no libc state
-//   ForgetRegisterCopy(x)    a hint for the hit path: x is best updated in place
 //   Ticks()                  a counter that runs at a constant rate on all cores
 //   ThreadPointer()          the address of this thread's control block
 //   WithoutTag(p)            p without the bits that the CPU ignores in an address

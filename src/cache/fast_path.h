@@ -81,11 +81,9 @@ XALLOC_INLINE T* Untagged(T* p) {
 // The top object of a bin, or null when it is empty.
 XALLOC_INLINE void* Pop(CacheBin* bin) {
   void** top = bin->top;
-  void* p = *top;
-  if (XALLOC_LIKELY(p != nullptr)) {
-    arch::ForgetRegisterCopy(bin->top);
-    bin->top--;
-  }
+  void* p = *top--;
+  if (XALLOC_UNLIKELY(p == nullptr)) return nullptr;
+  bin->top = top;  // no `--` in place: as an instruction with a memory operand it waits longer for the store of the operation before
   return p;
 }
 
@@ -124,17 +122,15 @@ XALLOC_INLINE void* AllocateOr(size_t size) {
 
 XALLOC_INLINE void* Malloc(size_t size) { return AllocateOr<MallocSlow>(size); }
 
-// The misuse tests that cost nothing to speak of: already on top of its stack (an immediate double free), and not 8-aligned. Null lies
-// outside of the window, and the bin of code 0 is always full. All other misuse is found where the block reaches its slab.
+// The misuse tests that cost nothing to speak of: already on top of its stack (an immediate double free), and, with the window's, not
+// 8-aligned. Null lies outside of the window, and the bin of code 0 is always full. All other misuse is found where the block reaches its slab.
 XALLOC_INLINE bool Push(CacheFront* front, unsigned code, void* p) {
   CacheBin* bin = front->BinAt(code);
   void** top = bin->top;
   if (XALLOC_UNLIKELY(top == bin->limit)) return false;
   if (XALLOC_UNLIKELY(*top == p)) return false;
-  if (XALLOC_UNLIKELY((reinterpret_cast<uintptr_t>(p) & 7) != 0)) return false;
   top[1] = p;
-  arch::ForgetRegisterCopy(bin->top);
-  bin->top++;
+  bin->top = top + 1;
   return true;
 }
 

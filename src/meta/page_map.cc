@@ -64,9 +64,9 @@ bool PageMap::CommitUpTo(const os::PageOps& pages, uintptr_t end) {
 }
 
 void PageMap::SetEnd(uintptr_t end) {
-  const size_t granules = (end - base_) >> kLgGranule;
+  const size_t words = (end - base_) >> kLgWord;
   // Release: base_ and codes_ are set and committed before anything is covered.
-  if (granules > granules_) __atomic_store_n(&granules_, granules, __ATOMIC_RELEASE);
+  if (words > words_) __atomic_store_n(&words_, words, __ATOMIC_RELEASE);
 }
 
 // Release: its description comes first.

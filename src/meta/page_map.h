@@ -8,10 +8,10 @@
 //   hugepages[-1 - j]  one pointer per 2 MiB of the window; slow paths only. It grows downward from the codes, which
 //                      begin in the middle of a page: a small program touches one page of both.
 //
-// Invariants: I1 `base` and `codes` never change once `granules` > 0. I2 `granules` only grows, and codes[0, granules) is
-// committed. I3 a code is written before any pointer into its granule is handed out, and cleared after the last came back:
+// Invariants: I1 `base` and `codes` never change once `words` > 0. I2 `words` only grows, and the codes of what it covers
+// are committed. I3 a code is written before any pointer into its granule is handed out, and cleared after the last came back:
 // the hand-over of the pointer itself orders the two, so reads are plain. (The model: docs/design/models/page_map.pml. The hit path reads
-// `granules` plainly, too: a wild pointer that is freed while another thread makes the process's very first region may, on a CPU that
+// `words` plainly, too: a wild pointer that is freed while another thread makes the process's very first region may, on a CPU that
 // reorders loads, meet a fault instead of the report.)
 // Thread safety: reads by any thread, no lock; Init, MoveTo, CommitUpTo and SetEnd under the extent heap's growth lock; codes are
 // written by whoever holds the extent.
@@ -37,26 +37,25 @@ class alignas(64) PageMap {
  public:
   constexpr PageMap() = default;
 
-  // For the hit path: false when p lies outside of the window.
+  // For the hit path: false when p lies outside of the window, or is no multiple of a word, whose remainder the rotation makes the
+  // most significant bits: one compare for both.
   XALLOC_INLINE bool CodeAt(const void* p, unsigned* code) const {
-    const size_t i = GranuleIndex(p);
-    if (XALLOC_UNLIKELY(i >= granules_)) return false;
-    *code = codes_[i];
+    const uintptr_t offset = reinterpret_cast<uintptr_t>(p) - base_;
+    const size_t word = offset >> kLgWord | offset << (64 - kLgWord);
+    if (XALLOC_UNLIKELY(word >= words_)) return false;
+    *code = codes_[word >> (kLgGranule - kLgWord)];
     return true;
   }
-  // The bin code at p; 0 for everything that is not in a slab: null, foreign, wild and large pointers, in one compare.
-  XALLOC_INLINE unsigned CodeOf(const void* p) const {
-    unsigned code = 0;
-    return CodeAt(p, &code) ? code : 0;
-  }
-  XALLOC_INLINE bool Covers(const void* p) const { return GranuleIndex(p) < granules_; }
+  // The bin code at p; 0 for everything that is not in a slab: null, foreign, wild and large pointers.
+  XALLOC_INLINE unsigned CodeOf(const void* p) const { return Covers(p) ? codes_[GranuleIndex(p)] : 0; }
+  XALLOC_INLINE bool Covers(const void* p) const { return WordIndex(p) < words_; }
 
   // The hugepage around p, or null. p may be anything.
   XALLOC_INLINE Hugepage* HugepageOf(const void* p) const {
     // Acquire, here: pairs with SetEnd, so that base_ and codes_ are there; below: with SetHugepage, so that the hugepage is described.
-    const size_t granules = __atomic_load_n(&granules_, __ATOMIC_ACQUIRE);
-    const size_t i = GranuleIndex(p);
-    return XALLOC_LIKELY(i < granules) ? __atomic_load_n(HugepageSlot(i >> (kLgHugepage - kLgGranule)), __ATOMIC_ACQUIRE) : nullptr;
+    const size_t words = __atomic_load_n(&words_, __ATOMIC_ACQUIRE);
+    const size_t i = WordIndex(p);
+    return XALLOC_LIKELY(i < words) ? __atomic_load_n(HugepageSlot(i >> (kLgHugepage - kLgWord)), __ATOMIC_ACQUIRE) : nullptr;
   }
 
   // Reserves the map and chooses where the window begins. False if the kernel refuses. System calls; no lock.
@@ -80,11 +79,13 @@ class alignas(64) PageMap {
   void SetCode(const void* at, unsigned granules, unsigned code);
 
  private:
+  static constexpr unsigned kLgWord = 3;
+  XALLOC_INLINE size_t WordIndex(const void* p) const { return (reinterpret_cast<uintptr_t>(p) - base_) >> kLgWord; }
   XALLOC_INLINE size_t GranuleIndex(const void* p) const { return (reinterpret_cast<uintptr_t>(p) - base_) >> kLgGranule; }
   Hugepage** HugepageSlot(size_t index) const { return reinterpret_cast<Hugepage**>(codes_) - 1 - index; }
 
   uintptr_t base_ = 0;
-  size_t granules_ = 0;
+  size_t words_ = 0;  // of 8 bytes, in the window as far as it is described
   uint8_t* codes_ = nullptr;
   char* spare_ = nullptr;
   size_t capacity_ = 0;   // granules that the reservation can describe

@@ -12,10 +12,6 @@ constexpr size_t kSharedLine = 128;  // Apple's line; Neoverse prefetches pairs
 // isb, not yield: yield is a near no-op on cores without SMT, isb waits some tens of cycles.
 inline void SpinHint() { asm volatile("isb" ::: "memory"); }
 
-// No instruction here has a memory operand: the register copy is the shorter way.
-template <class T>
-inline void ForgetRegisterCopy(T&) {}
-
 // The top byte: Linux has it ignored in every process.
 template <class T>
 inline T* WithoutTag(T* p) {

@@ -11,12 +11,6 @@ constexpr size_t kSharedLine = 128;  // the adjacent-line prefetcher moves pairs
 
 inline void SpinHint() { __builtin_ia32_pause(); }
 
-// The compiler forgets that it has x in a register: what follows becomes one instruction with a memory operand.
-template <class T>
-inline void ForgetRegisterCopy(T& x) {
-  asm("" : "+m"(x));
-}
-
 // A process has to ask the kernel for tags here (LAM); without that such an address is none.
 template <class T>
 inline T* WithoutTag(T* p) {

@@ -92,6 +92,29 @@ TEST(PageMap, KnowsWhatIsOutsideAndWhatIsInside) {
   EXPECT_EQ(map.CodeOf(reinterpret_cast<void*>(map.base() - 1)), 0u);
   EXPECT_EQ(map.CodeOf(reinterpret_cast<void*>(end)), 0u);
   EXPECT_EQ(map.CodeOf(reinterpret_cast<void*>(~uintptr_t{0})), 0u);
+  EXPECT_TRUE(map.Covers(reinterpret_cast<void*>(end - 1)));
+  EXPECT_FALSE(map.Covers(reinterpret_cast<void*>(end)));
+}
+
+TEST(PageMap, TheHitPathTakesMultiplesOfEightInTheWindow) {
+  PageMap map;
+  unsigned code = 99;
+  EXPECT_FALSE(map.CodeAt(nullptr, &code)) << "no window yet";
+  ASSERT_TRUE(map.Init(os::kKernelPages, SIZE_MAX));
+  const uintptr_t end = map.base() + (size_t{64} << 20);
+  ASSERT_TRUE(map.CommitUpTo(os::kKernelPages, end));
+  map.SetEnd(end);
+  const auto at = [&](uintptr_t address) { return map.CodeAt(reinterpret_cast<void*>(address), &code); };
+  map.SetCode(reinterpret_cast<void*>(end - kGranule), 1, 14);
+  for (uintptr_t p = end - kGranule; p < end; ++p) {
+    code = 99;
+    ASSERT_EQ(at(p), p % 8 == 0);
+    ASSERT_EQ(code, p % 8 == 0 ? 14u : 99u);
+  }
+  EXPECT_TRUE(at(end - kGranule - 8));
+  EXPECT_EQ(code, 0u);
+  EXPECT_TRUE(at(map.base()));
+  for (const uintptr_t p : {end, map.base() - 8, uintptr_t{0}, ~uintptr_t{0} - 7, uintptr_t{1} << 63, map.base() + (uintptr_t{1} << 63), map.base() + (uintptr_t{1} << 61)}) EXPECT_FALSE(at(p)) << p;
 }
 
 TEST(PageMap, TakesLessOfALimitedAddressSpace) {
