@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Huge pages for blocks longer than a hugepage, in a program that fills such blocks. Of a live block nobody knows what of it is used; one
-// that comes back tells. Apart from extent_huge.cc, because few programs run it: see XALLOC_RUN_LATE.
+// Huge pages for blocks longer than a hugepage, in a program that fills such blocks: those that come back tell, and the one before the next.
+// Apart from extent_huge.cc, because few programs run it: see XALLOC_RUN_LATE.
 #include "extent/extent_heap.h"
 #include "os/system.h"
 

@@ -306,8 +306,8 @@ class ExtentHeap {
   size_t address_space_limit_ = 0;           // under grow_lock_; 0: not read yet
   Atomic<unsigned> huge_pause_{0}, huge_skip_{0};  // relaxed: hugepages to go without after a slow one, and still to go
   Atomic<uint32_t> small_ns_{0};                   // relaxed: of CPU for a granule of small pages, in the mean of the last ones; 0: not known
-  Atomic<size_t> filled_{0};  // relaxed: bytes of long blocks that came back filled, less what is forgotten; two that come back at once count as one
-  Atomic<uintptr_t> last_{0};      // relaxed: the long block that was handed out last, if it is not free
+  Atomic<size_t> filled_{0};  // relaxed: bytes of long blocks that were filled, less what is forgotten; two that are looked into at once count as one
+  Atomic<uintptr_t> last_{0};      // relaxed: the long block that was handed out last, in the form of LongBlock; 0: none, or it is not there any more
   Atomic<unsigned> look_skip_{0};  // relaxed: blocks that go by before the next is looked into
   os::Lock lock_;       // guards all below
   RunIndex free_runs_{&Hugepage::by_free}, dirty_runs_{&Hugepage::by_dirty};

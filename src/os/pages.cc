@@ -93,7 +93,7 @@ bool AdviseHuge(void* at, size_t size, bool wanted) {
 }
 bool Collapse(void* at, size_t size) { return Advise(at, size, MADV_COLLAPSE); }
 
-// The comparison of a futex whose nobody is woken or moved. Filters that look at its arguments know it: condition variables use it.
+// The comparison of a futex requeue that wakes and moves nobody. Filters that look at arguments know it: condition variables use it.
 bool Holds(const uint32_t* word) {
   constexpr long kFutexCmpRequeuePrivate = 4 | 128;
   return arch::Syscall(SYS_futex, Word(word), kFutexCmpRequeuePrivate, 0, 0, Word(word), 0) == -EAGAIN;
