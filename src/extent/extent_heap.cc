@@ -70,7 +70,8 @@ Extent* ExtentHeap::AllocateSeveral(size_t granules, size_t alignment, Extent::K
       // A slab fills up soon, and so does what follows it. Blocks of the program's own may stay untouched for ever.
       const bool alone = kind == Extent::Kind::kSlab && taken.fresh == together && (taken.whole || !at.hugepage->wanted);
       const Ahead ahead = alone ? TakeAhead(at, together, taken.whole) : Ahead{};
-      const size_t excess = taken.fresh != 0 ? Stranded(ahead.Granules()) : 0;
+      // A long block gives back only what it takes: what else lies dirty may serve the next. Of slabs each would have to call.
+      const size_t excess = taken.fresh != 0 ? Stranded(ahead.Granules(), together > kGranulesPerHugepage ? taken.fresh : SIZE_MAX) : 0;
       lock_.Release(os::Rank::kExtents);
       if (ahead.huge || ahead.populates) Populate(ahead, at, together);
       if (excess > 0) Purge(excess << kLgGranule);
@@ -282,12 +283,12 @@ bool ExtentHeap::OverSoftLimit() {
   return limit != 0 && Sizes().Resident() > limit;
 }
 
-// Granules that must go back before residency grows; so many more are about to get memory unused.
-size_t ExtentHeap::Stranded(size_t ahead) const {
+// Granules that must go back before residency grows, at most `most` while the soft limit holds; `ahead` more are about to get memory unused.
+size_t ExtentHeap::Stranded(size_t ahead, size_t most) const {
   if (const size_t limit = soft_limit_.Relaxed(); limit != 0 && Resident() > limit) return dirty_;
   constexpr size_t kFloor = (size_t{8} << 20) >> kLgGranule;
   const size_t bound = Max(kFloor, used_ * static_cast<size_t>(g_options.dirty_limit) / 100);
-  return dirty_ + ahead > bound ? Min(dirty_, dirty_ + ahead - bound + bound / 8) : 0;
+  return dirty_ + ahead > bound ? Min(most, Min(dirty_, dirty_ + ahead - bound + bound / 8)) : 0;
 }
 
 ExtentStats ExtentHeap::Stats() {

@@ -249,7 +249,7 @@ class ExtentHeap {
   size_t Resident() const;
   ExtentSizes SizesNow() const;
   void NotePeak();
-  size_t Stranded(size_t ahead = 0) const;
+  size_t Stranded(size_t ahead = 0, size_t most = SIZE_MAX) const;
   unsigned CollectDirty(Piece* pieces, size_t target, Manner manner, Stage stage);
   unsigned CollectFrom(Hugepage* h, Piece* pieces, unsigned room, Manner manner, Stage stage);
   Advice AdviceOnBreaking(Hugepage* h, bool whole);

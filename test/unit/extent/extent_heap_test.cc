@@ -34,6 +34,11 @@ class Extents : public testing::Test {
     for (Extent* e : all) heap_.Free(e);
     heap_.Purge(SIZE_MAX / 2);
   }
+  void EverySecondFree(int blocks, size_t granules) {
+    std::vector<Extent*> all;
+    for (int i = 0; i < blocks; ++i) all.push_back(Get(granules));
+    for (int i = 0; i < blocks; i += 2) heap_.Free(all[static_cast<size_t>(i)]);
+  }
   // From the lowest on.
   std::vector<char*> GetSlabs(size_t granules, unsigned most) {
     bool zeroed = false;
@@ -307,15 +312,25 @@ TEST_F(Extents, DirtyMemoryIsFoundInTheMiddleOfAFreshRun) {
 }
 
 TEST_F(Extents, ResidencyDoesNotGrowWhileMuchLiesDirty) {
-  std::vector<Extent*> blocks;
-  for (int i = 0; i < 60; ++i) blocks.push_back(Get(kGranulesPerHugepage));
-  for (int i = 0; i < 60; i += 2) heap_.Free(blocks[i]);
+  EverySecondFree(120, kGranulesPerHugepage / 2);
   EXPECT_EQ(heap_.Stats().dirty, 30 * kHugepage);
   EXPECT_EQ(FakePages::Get().purged_bytes, 0u);
   // Longer than any free run: the heap must grow, and gives back first.
+  ASSERT_NE(Get(kGranulesPerHugepage), nullptr);
+  EXPECT_LE(heap_.Stats().dirty, heap_.Stats().used / 4);
+  EXPECT_GE(heap_.Stats().dirty, heap_.Stats().used / 8) << "more went back than has to";
+}
+
+// What else its neighbours left may serve the next long block.
+TEST_F(Extents, ALongBlockGivesBackOnlyWhatItTakes) {
+  EverySecondFree(60, kGranulesPerHugepage);
   ASSERT_NE(Get(2 * kGranulesPerHugepage), nullptr);
-  EXPECT_LE(heap_.Stats().dirty, Max(size_t{8} << 20, heap_.Stats().used / 4));
-  EXPECT_GT(FakePages::Get().purged_bytes, 0u);
+  EXPECT_EQ(heap_.Stats().dirty, 28 * kHugepage);
+  ASSERT_NE(Get(kGranulesPerHugepage + 1), nullptr) << "all but a granule of it where a free hugepage is";
+  EXPECT_EQ(heap_.Stats().dirty, 26 * kHugepage) << "a hugepage was used, and for the granule one went back";
+  for (int i = 0; i < 6; ++i) ASSERT_NE(Get(4 * kGranulesPerHugepage), nullptr);
+  EXPECT_LE(heap_.Stats().dirty, heap_.Stats().used / 4) << "what may lie dirty was reached";
+  EXPECT_GT(heap_.Stats().dirty, heap_.Stats().used / 8);
 }
 
 TEST_F(Extents, MappedBlocksAreFoundAndMove) {
