@@ -2,7 +2,6 @@
 // Huge pages for blocks longer than a hugepage, in a program that fills such blocks: those that come back tell, and the one before the next.
 // Apart from extent_huge.cc, because few programs run it: see XALLOC_RUN_LATE.
 #include "extent/extent_heap.h"
-#include "os/system.h"
 
 namespace xalloc {
 namespace {
@@ -34,9 +33,9 @@ uintptr_t LongBlock(const void* base, size_t bytes) { return AlignDown(reinterpr
 
 // Where a look is slow, for what it reads was swapped out, many blocks go by before the next.
 bool ExtentHeap::Look(const char* base, size_t bytes, size_t most_zero, bool kernel_looks) {
-  const uint64_t begin = os::NowNs();
+  const uint64_t begin = pages_.now();
   const bool filled = LooksFilled(base, bytes, most_zero, kernel_looks ? pages_.holds : IsOther);
-  if (os::NowNs() - begin > kSlowLookNs) look_skip_.SetRelaxed(kLooksSkipped);
+  if (pages_.now() - begin > kSlowLookNs) look_skip_.SetRelaxed(kLooksSkipped);
   return filled;
 }
 

@@ -141,6 +141,6 @@ void* MoveOut(void* from, size_t size) {
 
 }  // namespace
 
-constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse, Holds};
+constinit const PageOps kKernelPages = {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse, Holds, NowNs};
 
 }  // namespace xalloc::os

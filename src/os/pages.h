@@ -47,6 +47,8 @@ struct PageOps {
   bool (*collapse)(void* at, size_t size);
   // Whether a word can be read, and is other than zero. The kernel reads it: nothing happens where nobody may.
   bool (*holds)(const uint32_t* word);
+  // Nanoseconds of a clock that does not jump: what took long.
+  uint64_t (*now)();
 };
 
 extern const PageOps kKernelPages;

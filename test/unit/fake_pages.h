@@ -32,6 +32,7 @@ class FakePages {
     size_t told_huge = 0, told_plain = 0;  // bytes
     long purges = 0, commits = 0;
     std::function<void()> in_populate, in_touch, in_look;  // no lock is held
+    uint64_t now = 0;  // ns; stands still
     std::map<char*, size_t> mappings;
   };
   static State& Get() {
@@ -43,7 +44,7 @@ class FakePages {
     for (auto& [at, size] : Get().mappings) munmap(at, size);
     Get() = State();
   }
-  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse, Holds}; }
+  static constexpr os::PageOps Ops() { return {Reserve, Commit, Map, Purge, PurgeMany, Offer, Unmap, Remap, MoveOut, Populate, Touch, AdviseHuge, Collapse, Holds, Now}; }
 
  private:
   static bool Refused() {
@@ -115,6 +116,7 @@ class FakePages {
     if (Get().in_look) Get().in_look();
     return os::kKernelPages.holds(word);
   }
+  static uint64_t Now() { return Get().now; }
   static void Unmap(void* at, size_t size) {
     munmap(at, size);
     auto& all = Get().mappings;

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "extent/extent_heap.h"
 #include "extent/large.h"
@@ -411,7 +410,7 @@ TEST_F(FilledLast, SmallHeapsAndThoseWithoutHugePagesDoNotLook) {
 TEST_F(FilledLast, ASlowLookIsNotRepeated) {
   kernel().in_look = [] {
     ++looks;
-    usleep(200);
+    FakePages::Get().now += 200'000;
   };
   Begin();
   for (int i = 0; i < 4; ++i) Write(Allocate(4 * kMiB), 4 * kMiB, 1);
@@ -443,7 +442,7 @@ TEST_F(Filled, ASlowLookIsNotRepeatedSoon) {
   slow.sa_flags = SA_SIGINFO;
   slow.sa_sigaction = [](int, siginfo_t* info, void*) {
     ++faults;
-    usleep(200);
+    FakePages::Get().now += 200'000;
     mprotect(reinterpret_cast<void*>(AlignDown(reinterpret_cast<uintptr_t>(info->si_addr), page)), page, PROT_READ | PROT_WRITE);
   };
   sigaction(SIGSEGV, &slow, &before);
