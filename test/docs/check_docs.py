@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """check_docs.py <top>: what the docs say exists. Links between pages lead somewhere, every anchor that a message of the library names is a heading
-of docs/errors.md, every option of the table is a row of docs/options.md with its default and meaning, every leaf of the tree one of docs/stats.md."""
+of docs/errors.md, every option of the table is a row of docs/options.md with its default and meaning, every leaf of the tree one of docs/stats.md.
+The instructions of a hit are those that test/golden counts."""
 import pathlib
 import re
 import sys
@@ -43,6 +44,15 @@ for name, kind, access in leaves:
         wrong.append(f"docs/stats.md: {shown} ({TYPES[kind]}, {ACCESS[access]}) is missing or says something else")
 if len(leaves) < 100 or len(re.findall(r"^\| `", tree, re.M)) != len(leaves) + 1:
     wrong.append("docs/stats.md: another number of leaves than the tree has")
+
+# Instructions of a hit.
+x86, arm = (dict(line.split() for line in (top / f"test/golden/fast_path_{arch}.txt").read_text().splitlines()) for arch in ("x86_64", "aarch64"))
+CALLS = {"malloc": "`malloc`", "free": "`free`", "_Znwm": "`operator new`", "_ZdlPvm": "sized `operator delete`"}
+said = {
+    "README.md": f"takes {x86['malloc']} instructions on x86-64, `free` {x86['free']} ({arm['malloc']} and {arm['free']} on AArch64)",
+    "docs/benchmarks.md": ", ".join(f"{shown} {x86[name]} / {arm[name]}" for name, shown in CALLS.items()),
+}
+wrong += [f"{page}: does not say: {text}" for page, text in said.items() if text not in " ".join((top / page).read_text().split())]
 
 print("\n".join(wrong) or f"{len(pages)} pages, {len(named)} anchors, {len(rows)} options, {len(leaves)} leaves")
 sys.exit(1 if wrong else 0)
