@@ -52,7 +52,9 @@ Extent* ExtentHeap::AllocateSeveral(size_t granules, size_t alignment, Extent::K
     if (at.hugepage != nullptr) {
       const unsigned count = spares > 1 ? CountAlike(at, granules, spares) : 1;
       const size_t together = granules * count;
+      const size_t before = used_ + dirty_;
       const Taken taken = Take(at, together, kind);
+      const size_t grown = used_ + dirty_ - before;
       *zeroed = taken.zero;
       at.hugepage->allocations = static_cast<uint16_t>(at.hugepage->allocations + count);
       Extent* list = nullptr;
@@ -71,7 +73,7 @@ Extent* ExtentHeap::AllocateSeveral(size_t granules, size_t alignment, Extent::K
       const bool alone = kind == Extent::Kind::kSlab && taken.fresh == together && (taken.whole || !at.hugepage->wanted);
       const Ahead ahead = alone ? TakeAhead(at, together, taken.whole) : Ahead{};
       // A long block gives back only what it takes: what else lies dirty may serve the next. Of slabs each would have to call.
-      const size_t excess = taken.fresh != 0 ? Stranded(ahead.Granules(), together > kGranulesPerHugepage ? taken.fresh : SIZE_MAX) : 0;
+      const size_t excess = taken.fresh != 0 ? Stranded(ahead.Granules(), together > kGranulesPerHugepage ? grown : SIZE_MAX) : 0;
       lock_.Release(os::Rank::kExtents);
       if (ahead.huge || ahead.populates) Populate(ahead, at, together);
       if (excess > 0) Purge(excess << kLgGranule);

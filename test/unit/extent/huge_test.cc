@@ -245,6 +245,17 @@ TEST_F(Huge, OneTouchOfAnEmptyHugepageBringsAllOfItIn) {
   Free(a);
 }
 
+TEST_F(Huge, ALongBlockMakesRoomForAllThatItBringsIn) {
+  Want(Thp::kAlways);
+  constexpr size_t kHalf = kGranulesPerHugepage / 2;
+  for (int i = 0; i < 120; ++i) blocks_.push_back(Get(kHalf));
+  for (size_t i = 0; i < blocks_.size(); i += 2) Free(blocks_[i]);
+  const auto resident = [this] { return heap_.Stats().used + heap_.Stats().dirty; };
+  const size_t before = resident();
+  ASSERT_NE(Get(3 * kHalf), nullptr);
+  EXPECT_EQ(resident(), before) << "the fourth half came in with the third";
+}
+
 TEST_F(Huge, SlabsOfAGrowingHeapArePopulatedAhead) {
   Fill(5 * kMiB, Extent::Kind::kSlab);
   EXPECT_EQ(FakePages::Get().populated_bytes, 0u);
