@@ -40,6 +40,7 @@ class Run:
     user: float
     system: float
     peak_kib: int
+    rusage_kib: int  # the same as wait4 says, which is less exact (launch.c)
     faults: int
     figures: dict = dataclasses.field(default_factory=dict)  # name: (value, unit)
     output: str = ""  # digest of what the program printed: the same work gives the same
@@ -87,7 +88,8 @@ class Launched:
         if int(cost["exit"]) not in exits:
             why = "ran out of time" if cost["timeout"] == "1" else f"exit {cost['exit']}, signal {cost['signal']}"
             raise Failure(f"{self.name}: {why}: {self._text(self.err)[-300:].strip()}")
-        return Run(float(cost["seconds"]), float(cost["user"]), float(cost["system"]), int(cost["peak_kib"]), int(cost["faults"]))
+        return Run(float(cost["seconds"]), float(cost["user"]), float(cost["system"]), int(cost["peak_kib"]), int(cost["rusage_kib"]),
+                   int(cost["faults"]))
 
     @staticmethod
     def _text(file):

@@ -16,7 +16,7 @@ from runner import Run, figures_and_digest  # noqa: E402
 
 
 def run(seconds, kib, faults=0, cpu=None, output="same"):
-    return Run(seconds, cpu if cpu is not None else seconds, 0.0, kib, faults, {}, output)
+    return Run(seconds, cpu if cpu is not None else seconds, 0.0, kib, kib, faults, {}, output)
 
 
 NAMES = ("xalloc", "glibc", "glibc again", "lean", "quick", "xalloc-old")
