@@ -4,7 +4,7 @@
 
 file(GLOB_RECURSE XALLOC_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cc)
 # Linked last: their large arrays are hardly touched, and so the small variables of all other files share two pages.
-set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
+set(XALLOC_LARGE_ARRAYS ${PROJECT_SOURCE_DIR}/src/arena/arena.cc ${PROJECT_SOURCE_DIR}/src/os/cpu.cc ${PROJECT_SOURCE_DIR}/src/extent/large.cc ${PROJECT_SOURCE_DIR}/src/meta/meta.cc)
 # So is what a small program never runs: many kernels map 64 KiB around each fault. (Others map as much of a file as lies together.) What
 # programs with threads run lies before it: test/golden/near.py.
 set(XALLOC_RUN_LATE ${XALLOC_SOURCES})

@@ -17,13 +17,25 @@ constinit Options g_options;
 
 namespace {
 
+// Text of a table, in the table: a pointer to it would be written to at every start of a program, in a page that is then its own.
+template <size_t N>
+struct Text {
+  char text[N] = {};
+
+  constexpr Text(const char* from) {
+    for (size_t i = 0; from[i] != '\0'; ++i) text[i] = from[i];
+    if (text[N - 1] != '\0') __builtin_trap();
+  }
+  constexpr operator const char*() const { return text; }
+};
+
 struct Row {
-  const char* name;
+  Text<24> name;
   int64_t Options::*number;  // one of the two is null
   OptionText Options::*text;
   int64_t low, high;
   OptionUnit unit;
-  const char* words;
+  Text<48> words;
 
   constexpr Row(const char* n, int64_t Options::*field, int64_t lo, int64_t hi, OptionUnit u, const char* w)
       : name(n), number(field), text(nullptr), low(lo), high(hi), unit(u), words(w) {}
@@ -40,8 +52,8 @@ constexpr size_t kRowCount = sizeof kRows / sizeof kRows[0];
 
 // Keys that jemalloc has and xalloc has no use for: existing MALLOC_CONF lines keep working. confirm_conf names those that were given.
 struct Ignored {
-  const char* name;
-  const char* why;
+  Text<36> name;
+  Text<36> why;
 };
 constexpr Ignored kNoEffect[] = {
     {"retain", ": address space is always kept"},

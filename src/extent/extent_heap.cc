@@ -8,7 +8,7 @@
 
 namespace xalloc {
 
-constinit ExtentHeap g_extents{os::kKernelPages, g_page_map, g_meta};
+constinit ExtentHeap g_extents{os::kKernelPages, g_page_map, g_meta, g_seldom};
 
 namespace {
 // Last of all, by a release, after what the extent says: who frees an address that nobody gave it finds nothing there, or all of it. Who
@@ -160,7 +160,7 @@ void ExtentHeap::Shrink(Extent* extent, size_t granules) {
 Extent* ExtentHeap::FindOutside(const void* p) {
   if (Hugepage* h = HugepageOf(p); h != nullptr) return OwnerAt(h, GranuleOf(p));
   os::Guard<os::Rank::kExtents> guard(lock_);
-  auto& chain = mapped_[BucketOf(p)];
+  auto& chain = seldom_.mapped[BucketOf(p)];
   for (Extent* e = chain.front(); e != nullptr; e = e->next) {
     if (e->base == p) return e;
   }

@@ -80,7 +80,8 @@ inline bool HugePagesAreOurs() { return os::HugePageSize() == kHugepage; }
 
 class ExtentHeap {
  public:
-  constexpr ExtentHeap(const os::PageOps& pages, PageMap& map, MetaAllocator& meta) : pages_(pages), map_(map), meta_(meta) {}
+  struct Seldom;  // see there
+  constexpr ExtentHeap(const os::PageOps& pages, PageMap& map, MetaAllocator& meta, Seldom& seldom) : pages_(pages), map_(map), meta_(meta), seldom_(seldom) {}
 
   // A run of `granules` aligned to `alignment` bytes (a power of two, at most kHugepage), at most kMaxGranules.
   // *zeroed: all of it reads as zero. Null: the kernel refused.
@@ -299,6 +300,7 @@ class ExtentHeap {
   const os::PageOps& pages_;
   PageMap& map_;
   MetaAllocator& meta_;
+  Seldom& seldom_;  // what is in it: under lock_
 
   os::Lock grow_lock_;  // one thread grows at a time; held over the system calls of growth, guards the page map's extent
   size_t next_region_bytes_ = kFirstRegion;  // under grow_lock_
@@ -315,8 +317,6 @@ class ExtentHeap {
   Region* regions_ = nullptr;  // newest first
   Hugepage* partial_ = nullptr;  // a hugepage that is not committed to its end
   Extent* spares_ = nullptr;     // peeked at
-  Flight flights_[kFlights] = {};
-  Rest rests_[kRests] = {};
   size_t used_ = 0, dirty_ = 0, muzzy_ = 0;  // granules; dirty_ contains muzzy_
   uint64_t gone_dirty_ = 0, gone_muzzy_ = 0, least_dirty_ = 0, least_muzzy_ = 0;  // granules; see Idle; dirty without muzzy
   size_t plain_ = 0;                         // hugepages that are
@@ -339,7 +339,6 @@ class ExtentHeap {
   Atomic<bool> huge_unasked_{false};                   // relaxed
 
   static constexpr unsigned kMappedBuckets = 256;
-  List<Extent, &Extent::next, &Extent::prev> mapped_[kMappedBuckets];
   static unsigned BucketOf(const void* p) { return static_cast<unsigned>((reinterpret_cast<uintptr_t>(p) >> 12) * 0x9E3779B97F4A7C15ull >> 56); }
 
   static constexpr size_t kFirstRegion = size_t{64} << 20, kLargestRegion = size_t{1} << 30;
@@ -367,6 +366,16 @@ class ExtentHeap {
   static constexpr unsigned kLongestPause = 512;    // hugepages
 };
 
+// A heap's own, yet not in it: small programs touch none of these pages.
+struct ExtentHeap::Seldom {
+ private:
+  friend class ExtentHeap;
+  Flight flights[kFlights] = {};
+  Rest rests[kRests] = {};
+  List<Extent, &Extent::next, &Extent::prev> mapped[kMappedBuckets];
+};
+
+extern ExtentHeap::Seldom g_seldom;
 extern ExtentHeap g_extents;
 
 }  // namespace xalloc

@@ -29,9 +29,9 @@ ExtentHeap::Ahead ExtentHeap::TakeAhead(Place at, size_t granules, bool whole) {
   const bool alone = at.granule == 0 && granules + h->by_free.longest == kGranulesPerHugepage && h->zero.Count() == h->by_free.longest;
   Ahead ahead = {nullptr, MayPopulate(), whole || (alone && WantsHuge(h, granules)), whole, used_ >= kTimed && MayBeHuge()};
   if (!ahead.populates && !ahead.huge) return ahead;
-  Rest* rest = rests_;
-  while (rest != rests_ + kRests && rest->hugepage != nullptr) ++rest;
-  if (XALLOC_UNLIKELY(rest == rests_ + kRests)) {
+  Rest* rest = seldom_.rests;
+  while (rest != seldom_.rests + kRests && rest->hugepage != nullptr) ++rest;
+  if (XALLOC_UNLIKELY(rest == seldom_.rests + kRests)) {
     if (whole) MarkHuge(h);
     return {nullptr, ahead.populates && !whole, false, false, ahead.timed};
   }

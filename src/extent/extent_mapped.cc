@@ -6,6 +6,9 @@
 
 namespace xalloc {
 
+// Here, in a file that is linked late, it lies apart from all that small programs touch.
+constinit ExtentHeap::Seldom g_seldom;
+
 Extent* ExtentHeap::Map(size_t bytes, size_t alignment) {
   const size_t page = os::PageSize();
   const size_t usable = AlignUp(bytes, page);
@@ -44,7 +47,7 @@ Extent* ExtentHeap::EnterMapped(Extent* extent, char* base, size_t usable) {
   extent->base = base;
   extent->block = {usable, base, usable};
   lock_.Acquire(os::Rank::kExtents);
-  mapped_[BucketOf(base)].PushFront(extent);
+  seldom_.mapped[BucketOf(base)].PushFront(extent);
   stats_.mapped_blocks += usable;
   stats_.blocks++;
   NotePeak();
@@ -56,7 +59,7 @@ Extent* ExtentHeap::EnterMapped(Extent* extent, char* base, size_t usable) {
 
 void ExtentHeap::Unmap(Extent* extent) {
   lock_.Acquire(os::Rank::kExtents);
-  mapped_[BucketOf(extent->base)].Remove(extent);
+  seldom_.mapped[BucketOf(extent->base)].Remove(extent);
   stats_.mapped_blocks -= extent->block.mapping_bytes;
   lock_.Release(os::Rank::kExtents);
   pages_.unmap(extent->block.mapping, extent->block.mapping_bytes);
@@ -76,7 +79,7 @@ Extent* ExtentHeap::FindAround(const void* p) {
     return nullptr;
   }
   os::Guard<os::Rank::kExtents> guard(lock_);
-  for (auto& chain : mapped_) {
+  for (auto& chain : seldom_.mapped) {
     for (Extent* e = chain.front(); e != nullptr; e = e->next) {
       if (inside(e, e->block.usable)) return e;
     }
@@ -100,7 +103,7 @@ bool ExtentHeap::Remap(Extent* extent, size_t bytes, bool may_move) {
   size_t new_bytes = huge ? AlignUp(usable, kHugepage) : usable;
   // Out of the table first: the moment the kernel moves it, its old address may become somebody else's block.
   lock_.Acquire(os::Rank::kExtents);
-  mapped_[BucketOf(extent->base)].Remove(extent);
+  seldom_.mapped[BucketOf(extent->base)].Remove(extent);
   lock_.Release(os::Rank::kExtents);
   auto* moved = static_cast<char*>(pages_.remap(extent->base, old_bytes, new_bytes, may_move));
   if (moved == nullptr && new_bytes != usable && may_move) {
@@ -121,7 +124,7 @@ bool ExtentHeap::Remap(Extent* extent, size_t bytes, bool may_move) {
     NotePeak();
     if (new_bytes > old_bytes) stranded = Stranded();
   }
-  mapped_[BucketOf(extent->base)].PushFront(extent);
+  seldom_.mapped[BucketOf(extent->base)].PushFront(extent);
   lock_.Release(os::Rank::kExtents);
   if (stranded != 0) Purge(stranded << kLgGranule);
   return moved != nullptr;

@@ -9,7 +9,7 @@
 namespace xalloc {
 
 ExtentHeap::Flight* ExtentHeap::TakeFlight() {
-  for (Flight& f : flights_) {
+  for (Flight& f : seldom_.flights) {
     if (f.taken) continue;
     f.taken = true;
     f.count = 0;
@@ -66,14 +66,14 @@ size_t ExtentHeap::GiveBack(size_t bytes, Manner manner, Stage stage) {
 
 void ExtentHeap::ReturnFlights() {
   os::Guard<os::Rank::kExtents> guard(lock_);
-  for (Flight& f : flights_) {
+  for (Flight& f : seldom_.flights) {
     if (!f.taken) continue;
     // The kernel may have been in the middle of any of them.
     for (unsigned i = 0; i < f.count; ++i) f.pieces[i].done = false;
     ReturnPieces(f.pieces, f.count, Stage::kPurge);
     f.taken = false;
   }
-  for (Rest& rest : rests_) {
+  for (Rest& rest : seldom_.rests) {
     if (rest.hugepage == nullptr) continue;
     MarkDirty(rest.hugepage, rest.run);
     ReturnRest(rest);

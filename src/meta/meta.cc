@@ -13,11 +13,12 @@ namespace xalloc {
 constinit MetaAllocator g_meta{&os::kKernelPages};
 
 namespace {
+constexpr size_t kLeastAligned = 64;
+constexpr size_t kMostAligned = 4096;  // blocks of this and more start on a multiple of it, whatever the page size
 // The first chunk costs no system call and, page by page, only what is touched. It serves g_meta alone.
 constexpr size_t kStaticBytes = 128 * 1024;
-alignas(64) constinit char g_static_chunk[kStaticBytes] = {};
+alignas(kLeastAligned) constinit char g_static_chunk[kStaticBytes] = {};
 constexpr size_t kFirstChunk = 256 * 1024, kLargestChunk = 1024 * 1024, kSpareStep = 64 * 1024;
-constexpr size_t kMostAligned = 4096;  // blocks of this and more start on a multiple of it, whatever the page size
 constexpr size_t kHugeFrom = size_t{2} << 20;  // of metadata: from here on a huge page more is no more than it has already
 }  // namespace
 
@@ -65,26 +66,36 @@ void MetaAllocator::Free(void* block, size_t size) {
     allocated_ -= bytes;
     return;
   }
-  auto* free_block = static_cast<FreeBlock*>(block);
-  const unsigned cls = ClassOf(size);
   os::Guard<os::Rank::kMeta> guard(lock_);
+  Push(block, ClassOf(size));
+}
+
+void MetaAllocator::Push(void* block, unsigned cls) {
+  auto* free_block = static_cast<FreeBlock*>(block);
   free_block->next = free_[cls];
   free_[cls] = free_block;
 }
 
-// From the current chunk; null when it is used up.
+// From the current chunk; null when it is used up. What alignment leaves out becomes free blocks.
 void* MetaAllocator::Take(size_t bytes) {
   if (chunk_bytes_ == 0 && this == &g_meta) {
-    cursor_ = g_static_chunk;
+    // The page that it begins in is left to the variables before it.
+    cursor_ = reinterpret_cast<char*>(AlignUp(reinterpret_cast<uintptr_t>(g_static_chunk), kMostAligned));
     end_ = g_static_chunk + kStaticBytes;
     chunk_bytes_ = kStaticBytes;
   }
-  const size_t alignment = bytes >= kMostAligned ? kMostAligned : 64;
-  auto at = AlignUp(reinterpret_cast<uintptr_t>(cursor_), alignment);
-  if (cursor_ == nullptr || at + bytes > reinterpret_cast<uintptr_t>(end_)) return nullptr;
-  cursor_ = reinterpret_cast<char*>(at) + bytes;
-  allocated_ += bytes;
-  return reinterpret_cast<void*>(at);
+  const size_t alignment = bytes >= kMostAligned ? kMostAligned : kLeastAligned;
+  char* const at = reinterpret_cast<char*>(AlignUp(reinterpret_cast<uintptr_t>(cursor_), alignment));
+  if (cursor_ == nullptr || at > end_ || static_cast<size_t>(end_ - at) < bytes) return nullptr;
+  allocated_ += static_cast<size_t>(at - cursor_) + bytes;
+  // In powers of two, which most of the requests are; they lie in the page that the last block ends in.
+  while (cursor_ != at) {
+    const size_t part = size_t{1} << FloorLog2(static_cast<size_t>(at - cursor_));
+    Push(cursor_, ClassOf(part));
+    cursor_ += part;
+  }
+  cursor_ = at + bytes;
+  return at;
 }
 
 bool MetaAllocator::WantsHuge() {

@@ -50,6 +50,7 @@ class MetaAllocator {
   static unsigned ClassOf(size_t size);
   static size_t ClassBytes(unsigned cls);
   void* Take(size_t bytes);
+  void Push(void* block, unsigned cls);
   bool AddChunk(size_t at_least);
   char* TakeSpare(size_t bytes);
   bool WantsHuge();

@@ -20,7 +20,8 @@ constexpr unsigned long kAtRseqFeatureSize = 27;
 constexpr uint32_t kMaxCpu = 1024;  // CPUs above share numbers: an arena more or less, never an index out of range
 
 // How to find out, decided at the first call; all racers decide the same, by what does not change: relaxed.
-enum Source : uint32_t { kUnknown, kMmCid, kCpu, kHash };
+// None is 0: that would lie beside g_dense, on a page that is not touched otherwise.
+enum Source : uint32_t { kUnknown = 1, kMmCid, kCpu, kHash };
 constinit Atomic<uint32_t> g_source{kUnknown};
 
 // CPU number -> 1 + dense number, in the order in which CPUs are first seen; 0 = not seen. Written by CAS, never changed again; the

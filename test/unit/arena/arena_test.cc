@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "unit/fake_pages.h"
+#include "unit/own_heap.h"
 
 namespace xalloc {
 namespace {
@@ -60,7 +61,7 @@ class Slabs : public testing::TestWithParam<unsigned> {
   void TearDown() override { FakePages::Reset(); }
   PageMap map_;
   MetaAllocator meta_{&kFakePages};
-  ExtentHeap heap_{kFakePages, map_, meta_};
+  OwnHeap heap_{kFakePages, map_, meta_};
 };
 
 TEST_P(Slabs, EverySlotGoesOutOnceLowestFirstAndComesBackOnce) {
@@ -102,7 +103,7 @@ TEST(SlabsRefused, NothingIsLostWhenTheKernelRefuses) {
   for (long n = 1; n < 12; ++n) {
     PageMap map;
     MetaAllocator meta(&kFakePages);
-    auto heap = std::make_unique<ExtentHeap>(kFakePages, map, meta);
+    auto heap = std::make_unique<OwnHeap>(kFakePages, map, meta);
     FakePages::Get().refuse_at = n;
     for (unsigned cls = 1; cls <= kNumClasses; cls += 6) {
       Extent* slabs = NewSlabs(*heap, map, meta, cls, 0, 1 + cls % 3);

@@ -2,6 +2,9 @@
 // bits.h, list.h, line_buffer.h.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
+#include <random>
 #include <string>
 
 #include "base/bits.h"
@@ -45,6 +48,34 @@ TEST(List, KeepsOrderAndRemovesAnywhere) {
   EXPECT_EQ(list.PopFront(), &c);
   EXPECT_EQ(list.PopFront(), nullptr);
   EXPECT_TRUE(list.empty());
+}
+
+TEST(List, IsWhatAModelOfItIs) {
+  Node nodes[7];
+  NodeList list;
+  std::deque<Node*> model;
+  std::minstd_rand random(1);
+  for (int step = 0; step < 20000; ++step) {
+    Node* const node = &nodes[random() % 7];
+    const auto at = std::find(model.begin(), model.end(), node);
+    if (at != model.end()) {
+      model.erase(at);
+      list.Remove(node);
+      ASSERT_TRUE(node->next == nullptr && node->prev == nullptr);
+    } else if (random() % 2 == 0) {
+      model.push_front(node);
+      list.PushFront(node);
+    } else {
+      model.push_back(node);
+      list.PushBack(node);
+    }
+    ASSERT_EQ(list.empty(), model.empty());
+    ASSERT_EQ(list.front(), model.empty() ? nullptr : model.front());
+    ASSERT_EQ(list.back(), model.empty() ? nullptr : model.back());
+    size_t n = 0;
+    for (const Node* e = list.front(); e != nullptr; e = NodeList::NextOf(e)) ASSERT_EQ(e, model[n++]);
+    ASSERT_EQ(n, model.size());
+  }
 }
 
 TEST(LineBuffer, WritesNumbersAndCutsWhatDoesNotFit) {

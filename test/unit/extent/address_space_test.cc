@@ -8,6 +8,7 @@
 
 #include "extent/extent_heap.h"
 #include "unit/fake_pages.h"
+#include "unit/own_heap.h"
 
 namespace xalloc {
 namespace {
@@ -59,7 +60,7 @@ class AddressSpace : public testing::TestWithParam<unsigned> {
   void TearDown() override { FakePages::Reset(); }
   PageMap map_;
   MetaAllocator meta_{&kNarrow};
-  ExtentHeap heap_{kNarrow, map_, meta_};
+  OwnHeap heap_{kNarrow, map_, meta_};
 };
 
 TEST_P(AddressSpace, TheWindowLiesInItAndTheHeapInTheWindow) {

@@ -11,6 +11,7 @@
 
 #include "extent/large.h"
 #include "unit/fake_pages.h"
+#include "unit/own_heap.h"
 
 namespace xalloc {
 namespace {
@@ -51,7 +52,7 @@ class Extents : public testing::Test {
   }
   PageMap map_;
   MetaAllocator meta_{&kFakePages};
-  ExtentHeap heap_{kFakePages, map_, meta_};
+  OwnHeap heap_{kFakePages, map_, meta_};
 };
 
 TEST_F(Extents, FirstHugepageIsCommittedInGrowingSteps) {
@@ -362,7 +363,7 @@ TEST(ExtentsRefused, EveryCallOnce) {
   for (long n = 1; n < 60; ++n) {
     PageMap map;
     MetaAllocator meta(&kFakePages);
-    auto heap = std::make_unique<ExtentHeap>(kFakePages, map, meta);
+    auto heap = std::make_unique<OwnHeap>(kFakePages, map, meta);
     FakePages::Get().refuse_at = n;
     std::vector<void*> blocks;
     for (size_t size : {40000ul, 100000ul, 3000000ul, 9000000ul, 40000000ul, 50000ul, 2500000ul}) {
@@ -393,7 +394,7 @@ TEST(ExtentsRefused, EveryCallOnce) {
 TEST(ExtentsRefused, WhenAllIsRefusedTheAnswerIsNull) {
   PageMap map;
   MetaAllocator meta(&kFakePages);
-  auto heap = std::make_unique<ExtentHeap>(kFakePages, map, meta);
+  auto heap = std::make_unique<OwnHeap>(kFakePages, map, meta);
   FakePages::Get().refuse_at = 1;
   FakePages::Get().refuse_all_from = true;
   EXPECT_EQ(LargeAllocate(*heap, 100000, 1, false), nullptr);
@@ -436,7 +437,7 @@ TEST_F(Extents, ThreadsShareOneHeap) {
   FakePages::Get().mappings.clear();  // not thread-safe: the real kernel serves this test
   MetaAllocator meta(&os::kKernelPages);
   PageMap map;
-  auto heap = std::make_unique<ExtentHeap>(os::kKernelPages, map, meta);
+  auto heap = std::make_unique<OwnHeap>(os::kKernelPages, map, meta);
   for (unsigned t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       std::mt19937 random(t);

@@ -7,6 +7,7 @@
 #include "extent/extent_heap.h"
 #include "extent/large.h"
 #include "unit/fake_pages.h"
+#include "unit/own_heap.h"
 
 namespace xalloc {
 namespace {
@@ -49,7 +50,7 @@ class Filled : public testing::Test {
 
   PageMap map_;
   MetaAllocator meta_{&kFakePages};
-  ExtentHeap heap_{kFakePages, map_, meta_};
+  OwnHeap heap_{kFakePages, map_, meta_};
 };
 
 TEST_F(Filled, AfterEnoughFilledBlocksFreshHugepagesOfTheNextAreHuge) {

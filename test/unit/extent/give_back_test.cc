@@ -10,6 +10,7 @@
 #include "extent/extent_heap.h"
 #include "os/thread.h"
 #include "unit/fake_pages.h"
+#include "unit/own_heap.h"
 
 namespace xalloc {
 namespace {
@@ -55,7 +56,7 @@ class GiveBack : public testing::Test {
 
   PageMap map_;
   MetaAllocator meta_{&kFakePages};
-  ExtentHeap heap_{kFakePages, map_, meta_};
+  OwnHeap heap_{kFakePages, map_, meta_};
   std::vector<Extent*> blocks_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "extent/extent_heap.h"
 #include "unit/fake_pages.h"
+#include "unit/own_heap.h"
 
 namespace xalloc {
 namespace {
@@ -43,7 +44,7 @@ class Huge : public testing::Test {
 
   PageMap map_;
   MetaAllocator meta_{&kFakePages};
-  ExtentHeap heap_{kFakePages, map_, meta_};
+  OwnHeap heap_{kFakePages, map_, meta_};
   std::vector<Extent*> blocks_;
 };
 

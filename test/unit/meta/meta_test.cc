@@ -35,11 +35,30 @@ TEST_F(Meta, ABlockTakesAQuarterMoreAtMostAndServesItsSizeAgain) {
     void* p = meta_.Allocate(size);
     ASSERT_NE(p, nullptr);
     const size_t took = meta_.allocated_bytes() - before;
-    EXPECT_TRUE(took == 0 || (took >= size && took <= size * 5 / 4 + 64)) << size << ": " << took;
+    // What lies before a block that starts on a page is used by others.
+    const size_t before_it = reinterpret_cast<size_t>(p) % 4096 == 0 ? 4096 : 0;
+    EXPECT_TRUE(took == 0 || (took >= size && took <= size * 5 / 4 + 64 + before_it)) << size << ": " << took;
     meta_.Free(p, size);
     EXPECT_EQ(meta_.Allocate(size), p) << size;
     meta_.Free(p, size);
   }
+}
+
+TEST_F(Meta, WhatAlignmentLeavesOutServesSmallerBlocks) {
+  auto* first = static_cast<char*>(meta_.Allocate(64));
+  auto* page = static_cast<char*>(meta_.Allocate(4096));
+  ASSERT_NE(first, nullptr);
+  ASSERT_EQ(page, first + 4096);
+  const size_t allocated = meta_.allocated_bytes();
+  EXPECT_EQ(allocated, 2u * 4096);
+  char* expected = first + 64;
+  for (const size_t size : {2048, 1024, 512, 256, 128, 64}) {
+    EXPECT_EQ(meta_.Allocate(size), expected) << size;
+    expected += size;
+  }
+  EXPECT_EQ(meta_.allocated_bytes(), allocated);
+  EXPECT_EQ(meta_.Allocate(64), page + 4096);
+  EXPECT_EQ(meta_.Allocate(4096), page + 2 * 4096);
 }
 
 TEST_F(Meta, LargeBlocksAreMappingsAndGoBack) {
