@@ -16,11 +16,11 @@ constinit ArenaTable g_arenas{{&g_extents, &g_page_map, &g_meta}};
 
 namespace {
 using BinGuard = os::Guard<os::Rank::kBin>;
-// A depot starts with room for this many batches: what one side of a producer-consumer pair is ahead of the other. It doubles, up
-// to kDepotBytes of objects, when it was too small both ways: full although a refill had found it empty. So it grows to the swing
-// of a program that allocates and frees in waves (16K blocks of 64 bytes at a time: 100 -> 51 instructions a pair), and does not
-// grow when a phase ends and its blocks never come back. What lies unused ages away.
-constexpr unsigned kDepotBatches = 1;
+// A depot starts with room for what comes first, and doubles: up to a batch, which is what one side of a producer-consumer pair is ahead
+// of the other, whenever it is full; from there, up to kDepotBytes of objects, when it was too small both ways, full although a refill
+// had found it empty. So it grows to the swing of a program that allocates and frees in waves (16K blocks of 64 bytes at a time: 100 ->
+// 51 instructions a pair), and does not grow when a phase ends and its blocks never come back. What lies unused ages away.
+constexpr unsigned kLeastDepot = 8;  // objects
 constexpr size_t kDepotBytes = size_t{1} << 20;
 // Above this size eight arenas use the bins of one: there a bin holds few objects, and each of its own half-empty slabs.
 constexpr unsigned kMostApart = SizeToClass(512), kTogether = 8;
@@ -142,15 +142,16 @@ FlushResult Arena::Flush(unsigned cls, void** objects, unsigned n) {
 // Keeps the last of the objects (the hottest); returns how many.
 unsigned Arena::PushToDepot(unsigned cls, void** objects, unsigned n) {
   Bin& bin = bins_[cls];
-  unsigned wanted = __atomic_load_n(&bin.depot, __ATOMIC_RELAXED) == nullptr ? kDepotBatches * ShapeOf(cls).batch : 0;
-  for (;;) {
+  const unsigned batch = ShapeOf(cls).batch;
+  unsigned wanted = __atomic_load_n(&bin.depot, __ATOMIC_RELAXED) == nullptr ? Min(Max(n, kLeastDepot), batch) : 0;
+  for (bool may_grow = true;; may_grow = false) {
     if (XALLOC_UNLIKELY(wanted != 0)) SetDepotCapacity(cls, wanted);
     BinGuard guard(locks_[cls]);
-    const unsigned room = bin.depot_capacity - bin.depot_count;
-    if (XALLOC_UNLIKELY(room < n) && bin.depot_missed) {
+    const unsigned capacity = bin.depot_capacity, room = capacity - bin.depot_count;
+    if (XALLOC_UNLIKELY(room < n) && may_grow && (bin.depot_missed || capacity < batch)) {
       bin.depot_missed = false;
-      wanted = bin.depot_capacity * 2;
-      if (wanted != 0 && wanted * ClassSize(cls) <= kDepotBytes) {
+      wanted = capacity < batch ? Min(Max(capacity * 2, bin.depot_count + n), batch) : capacity * 2;
+      if (wanted * ClassSize(cls) <= kDepotBytes) {
         bin.counters.ndepot_grown++;
         continue;
       }
@@ -335,7 +336,7 @@ void Arena::BeginDepotAge(unsigned cls) {
   unsigned array_capacity = 0;
   locks_[cls].Acquire(os::Rank::kBin);
   bin.depot_low = bin.depot_count;
-  if (bin.depot_count == 0 && bin.depot_capacity > kDepotBatches * ShapeOf(cls).batch) {
+  if (bin.depot_count == 0 && bin.depot_capacity > ShapeOf(cls).batch) {
     array = bin.depot;
     array_capacity = bin.depot_capacity;
     __atomic_store_n(&bin.depot, static_cast<void**>(nullptr), __ATOMIC_RELAXED);

@@ -23,12 +23,8 @@ unsigned MaxCapacity(unsigned cls, const BinState& s) {
   const size_t slots = Max(ShapeOf(cls).batch * size_t{2}, swings ? Min(kSwingSlots, kSwingBytes / ClassSize(cls)) : 0);
   return Min(static_cast<unsigned>(slots) - 1, CachedAtMost(cls));
 }
-// Of the array that holds so much, the sentinel included: powers of two are what meta hands out.
-unsigned SlotsFor(unsigned capacity) {
-  unsigned slots = kInlineSlots;
-  while (slots <= capacity) slots *= 2;
-  return slots;
-}
+// Of the array that holds so much, the sentinel included, in whole lines.
+unsigned SlotsFor(unsigned capacity) { return (capacity / kInlineSlots + 1) * kInlineSlots; }
 unsigned CountOf(const ThreadCache* cache, unsigned cls) { return static_cast<unsigned>(cache->bins[cls].top - cache->state[cls].base()); }
 
 // Moves the bin's objects to `array` (perhaps its own: then down to its start, after a drain).
@@ -50,9 +46,9 @@ void FirstUse(ThreadCache* cache, unsigned cls) {
 bool Grow(ThreadCache* cache, unsigned cls) {
   BinState& s = cache->state[cls];
   const unsigned old_slots = SlotsFor(s.capacity);
-  const unsigned slots = old_slots * 2;
   if (s.capacity >= MaxCapacity(cls, s)) return false;
-  const unsigned capacity = Min(slots - 1, MaxCapacity(cls, s));
+  const unsigned capacity = Min(old_slots * 2 - 1, MaxCapacity(cls, s));
+  const unsigned slots = SlotsFor(capacity);
   const size_t more = (capacity - s.capacity) * ClassSize(cls);
   if (cache->grown_bytes + more > Max(kGlobalBudget / Max(LiveCaches(), 1u), kLeastBudget)) return false;
   auto** array = static_cast<void**>(g_meta.Allocate(slots * sizeof(void*)));

@@ -2,6 +2,8 @@
 #include "arena/arena.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
@@ -207,6 +209,54 @@ TEST(ArenaTest, DepotsPassBatchesOnUntouched) {
   EXPECT_EQ(Fill(arena, cls, b.data(), batch), batch);
   EXPECT_EQ(a, b);
   Arena::FlushToSlabs(cls, b.data(), batch);
+}
+
+// `n` of them, each on its own.
+std::vector<void*> Objects(Arena* arena, unsigned cls, unsigned n) {
+  std::vector<void*> all(n);
+  for (void*& p : all) EXPECT_EQ(Fill(arena, cls, &p, 1), 1u);
+  return all;
+}
+
+TEST(ArenaTest, ADepotTakesWhatComesUpToABatch) {
+  Arena* arena = FirstArena();
+  const unsigned cls = SizeToClass(80), batch = ShapeOf(cls).batch;
+  std::vector<void*> all = Objects(arena, cls, 2 * batch);
+  const size_t metadata = g_meta.allocated_bytes();
+  arena->Flush(cls, all.data(), 3);
+  EXPECT_EQ(arena->StatsOf(cls).depot, 3u);
+  EXPECT_LE(g_meta.allocated_bytes() - metadata, 64u) << "for three objects there is no room for a batch";
+  unsigned n = 3;
+  for (const unsigned more : {5u, 1u, 60u, batch - 69}) {
+    arena->Flush(cls, &all[n], more);
+    n += more;
+    EXPECT_EQ(arena->StatsOf(cls).depot, n);
+  }
+  ASSERT_EQ(n, batch);
+  // No refill had to go without.
+  arena->Flush(cls, &all[n], batch);
+  EXPECT_EQ(arena->StatsOf(cls).depot, batch);
+  arena->DrainDepots();
+  arena->Validate();
+}
+
+TEST(ArenaDeathTest, ADepotThatCannotGrowLeavesTheRestToTheSlabs) {
+  const auto without_memory = [] {
+    Arena* arena = FirstArena();
+    const unsigned cls = SizeToClass(112), batch = ShapeOf(cls).batch;
+    std::vector<void*> all = Objects(arena, cls, batch);
+    arena->Flush(cls, all.data(), 3);
+    alarm(20);
+    const rlimit none = {0, RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &none);
+    for (size_t size = 64 << 10; size != 0; size = size == 64 ? 0 : size - 64) {
+      while (g_meta.Allocate(size) != nullptr) {
+      }
+    }
+    const FlushResult bad = arena->Flush(cls, &all[3], batch - 3);
+    _exit(bad.misuse == Misuse::kNone && arena->StatsOf(cls).depot == 8 ? 0 : 1);
+  };
+  EXPECT_EXIT(without_memory(), testing::ExitedWithCode(0), "");
 }
 
 TEST(ArenaTest, UnusedDepotsAge) {
