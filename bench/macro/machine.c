@@ -3,8 +3,13 @@
  *   whether or not the one before used huge pages: in a fixed order the follower of a user of huge pages inherits warm ones.
  * machine fault <MiB>: nanoseconds that the first touch of a fresh small page costs, the median of the 4 MiB pieces of that much
  *   memory, and their quartiles. Huge pages are refused for it.
- * machine pace <MiB>: nanoseconds of one step of arithmetic and of one dependent load within that much memory, for some milliseconds:
- *   how fast the machine is right now. In a virtual machine neighbours slow it down without a trace in any counter. */
+ * machine pace <MiB>: nanoseconds of one step of arithmetic, of one dependent load within that much memory, and of the way of a word from the first
+ *   CPU that we may use to the second and back, for some milliseconds: how fast the machine is right now. In a virtual machine neighbours
+ *   slow it down without a trace in any counter, and its CPUs lie now near each other, now far. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +71,51 @@ static int fault(size_t mib) {
   return 0;
 }
 
+enum { kHandOvers = 10000, kOurs = 0, kTheirs = 1, kEnough = 2 };
+static _Alignas(256) atomic_int whose;
+
+static void move_to(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+static void* hand_back(void* cpu) {
+  move_to((int)(intptr_t)cpu);
+  for (int turn; (turn = atomic_load(&whose)) != kEnough;) {
+    if (turn == kTheirs) atomic_store(&whose, kOurs);
+  }
+  return NULL;
+}
+
+/* Nanoseconds there and back; 0 where there is but one CPU, or the two are one at times. */
+static double hand_over(void) {
+  const double patience = 1e8;
+  cpu_set_t allowed;
+  int cpus[2], found = 0;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE && found < 2; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed)) cpus[found++] = cpu;
+  }
+  pthread_t thread;
+  if (found < 2 || pthread_create(&thread, NULL, hand_back, (void*)(intptr_t)cpus[1]) != 0) return 0;
+  move_to(cpus[0]);
+  double start = now_ns(), begin = start, end = start;
+  int done = 0;
+  for (; done < kHandOvers && end - start < patience; ++done) {
+    if (done == kHandOvers / 10) begin = now_ns(); /* the other thread has arrived */
+    atomic_store(&whose, kTheirs);
+    while (atomic_load(&whose) != kOurs) {
+    }
+    if (done % 64 == 63) end = now_ns();
+  }
+  end = now_ns();
+  atomic_store(&whose, kEnough);
+  pthread_join(thread, NULL);
+  return done < kHandOvers ? 0 : (end - begin) / (kHandOvers - kHandOvers / 10);
+}
+
 static int pace(size_t mib) {
   const size_t count = (mib << 20) / sizeof(uint32_t);
   enum { kSteps = 2000000, kLoads = 200000 };
@@ -81,7 +131,10 @@ static int pace(size_t mib) {
   for (int i = 0; i < kLoads; ++i) at = next[at];
   double end = now_ns();
   x = at;
-  printf("arithmetic=%.3f memory=%.3f\n", (middle - begin) / kSteps, (end - middle) / kLoads);
+  printf("arithmetic=%.3f memory=%.3f", (middle - begin) / kSteps, (end - middle) / kLoads);
+  double over = hand_over();
+  if (over > 0) printf(" hand-over=%.1f", over);
+  printf("\n");
   return 0;
 }
 

@@ -11,6 +11,8 @@ import time
 TICK = os.sysconf("SC_CLK_TCK")
 QUIET_SHARE = 0.10  # of one core: what others may use before a run counts as disturbed
 SLOW = 1.2  # times the usual pace
+APART = 2.0  # times farther from each other than usual, or nearer, the CPUs are
+HAND_OVER = "hand-over"
 QUIET_SLACK = 0.03  # seconds: the kernel counts in ticks
 
 
@@ -72,8 +74,8 @@ class Meter:
 
 
 class Pace:
-    """How fast the machine is right now, arithmetic and memory apart. In a virtual machine neighbours slow both down, for seconds or
-    minutes, and no counter of the guest shows it."""
+    """How fast the machine is right now, arithmetic and memory apart, and how far its CPUs are from each other. In a virtual machine neighbours
+    slow both down, for seconds or minutes, CPUs are moved about, and no counter of the guest shows it."""
     MIB = 16
 
     def __init__(self, tools):
@@ -86,7 +88,15 @@ class Pace:
 
     def slowness(self, values):
         """How many times slower than usual in this session, by the worse of the two."""
-        return max(value / statistics.median(p[name] for p in self.all) for name, value in values.items())
+        return max(value / self._usual(name) for name, value in values.items() if name != HAND_OVER)
+
+    def apart(self, values):
+        """How many times farther from each other than usual the CPUs are, or nearer."""
+        times = values[HAND_OVER] / self._usual(HAND_OVER) if HAND_OVER in values else 1.0
+        return max(times, 1 / times)
+
+    def _usual(self, name):
+        return statistics.median(p[name] for p in self.all if name in p)
 
     def summary(self):
         found = {}

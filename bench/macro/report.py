@@ -2,6 +2,7 @@
 """The tables, as Markdown that is aligned enough to be read in a terminal."""
 import os
 
+import machine
 from allocators import AGAIN, BASE
 from summary import FAULT_PRICE
 
@@ -150,8 +151,12 @@ def remarks(summary, more):
             lines.append(f"{name}: not run: {row['missing']}")
         lines.extend(f"{name} under {a}: failed: {text}" for a, text in row["failures"].items())
         lines.extend(f"{name}: {text}" for text in row["remarks"])
-    disturbed = sum(c["disturbed"] for r in summary["rows"].values() for c in r["cells"].values())
-    floored = sum(c["floored"] for r in summary["rows"].values() for c in r["cells"].values())
+    disturbed, floored, left_out, apart = (sum(c[name] for r in summary["rows"].values() for c in r["cells"].values())
+                                           for name in ("disturbed", "floored", "left_out", "apart"))
+    if left_out:
+        lines.append(f"{left_out} runs are left out, of cells of which at least half the runs were undisturbed, with the CPUs as near each other as usual")
+    if apart:
+        lines.append(f"{apart} runs are counted although the CPUs were more than {machine.APART:g} times farther from each other than usual, or nearer")
     if disturbed:
         lines.append(f"{disturbed} runs are counted although others used the machine meanwhile or it was slower than usual (column disturbed)")
     if floored:

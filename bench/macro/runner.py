@@ -46,6 +46,7 @@ class Run:
     output: str = ""  # digest of what the program printed: the same work gives the same
     foreign: float = 0.0  # CPU seconds of others meanwhile
     slowness: float = 1.0  # times slower than usual, before or after
+    apart: float = 1.0  # times farther from each other than usual the CPUs were, or nearer, before or after
     disturbed: bool = False
 
     @property
@@ -122,7 +123,9 @@ def run_once(benchmark, allocator, context):
         meter = machine.Meter()
         run = benchmark.run(context, allocator)
         run.foreign, busy = meter.foreign()
-        run.slowness = max(context.pace.slowness(before), context.pace.slowness(context.pace.measure()))
+        after = context.pace.measure()
+        run.slowness = max(context.pace.slowness(before), context.pace.slowness(after))
+        run.apart = max(context.pace.apart(before), context.pace.apart(after))
         run.disturbed = busy or run.slowness > machine.SLOW
         if best is None or (run.disturbed, run.foreign) < (best.disturbed, best.foreign):
             best = run

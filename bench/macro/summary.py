@@ -3,6 +3,7 @@
 import math
 import statistics
 
+import machine
 from allocators import AGAIN, BASE, SUBJECT
 
 FAULT_PRICE = 0.25  # microseconds: what a page fault costs without virtual machines around it
@@ -28,7 +29,15 @@ def geomean(values):
     return math.exp(sum(math.log(v) for v in values) / len(values)) if values else None
 
 
-def _cell(runs, benchmark, fault_us, cores):
+def usual(runs):
+    """Those that the machine's usual state saw, if that is at least half of them; else all: a median is not to be chosen by chance between two
+    states that each saw some."""
+    found = [r for r in runs if not r.disturbed and r.apart <= machine.APART]
+    return found if 2 * len(found) >= len(runs) else runs
+
+
+def _cell(all_runs, benchmark, fault_us, cores):
+    runs = usual(all_runs)
     prices = [priced(r, fault_us, cores) for r in runs]
     times = [r.seconds for r in runs]
     cell = {
@@ -36,7 +45,8 @@ def _cell(runs, benchmark, fault_us, cores):
         "priced": statistics.median(p for p, _ in prices), "floored": any(f for _, f in prices),
         "cpu": statistics.median(r.cpu for r in runs), "rss": statistics.median(r.peak_kib for r in runs),
         "faults": statistics.median(r.faults for r in runs), "disturbed": sum(r.disturbed for r in runs),
-        "figures": {}, "runs": [vars(r) for r in runs],
+        "left_out": len(all_runs) - len(runs), "apart": sum(r.apart > machine.APART for r in runs),
+        "figures": {}, "runs": [vars(r) for r in all_runs],
     }
     if benchmark.suite in ("micro", "growth"):
         cell["priced"] = cell["time"]  # nanoseconds of one operation: the faults of the whole run are not its

@@ -8,6 +8,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "macro"))
 
+import machine  # noqa: E402
 import report  # noqa: E402
 import summary  # noqa: E402
 from allocators import Allocator  # noqa: E402
@@ -15,8 +16,8 @@ from programs import Program  # noqa: E402
 from runner import Run, figures_and_digest  # noqa: E402
 
 
-def run(seconds, kib, faults=0, cpu=None, output="same"):
-    return Run(seconds, cpu if cpu is not None else seconds, 0.0, kib, kib, faults, {}, output)
+def run(seconds, kib, faults=0, cpu=None, output="same", **state):
+    return Run(seconds, cpu if cpu is not None else seconds, 0.0, kib, kib, faults, {}, output, **state)
 
 
 NAMES = ("xalloc", "glibc", "glibc again", "lean", "quick", "xalloc-old")
@@ -88,6 +89,32 @@ class Medians(unittest.TestCase):
         found = result({"one": {"xalloc": [run(1, 100), run(1.1, 101), run(9, 900)]}})
         self.assertAlmostEqual(found["rows"]["one"]["cells"]["xalloc"]["time"], 1.1)
         self.assertEqual(found["rows"]["one"]["cells"]["xalloc"]["rss"], 101)
+
+
+class UsualState(unittest.TestCase):
+    """Of a machine that has two, a median over some of each would be chance."""
+    FAR = {"apart": 3.5}
+
+    def cell(self, *runs):
+        return result({"one": {"xalloc": list(runs)}})["rows"]["one"]["cells"]["xalloc"]
+
+    def test_is_all_that_counts_where_half_the_runs_saw_it(self):
+        cell = self.cell(run(1, 100), run(9, 900, disturbed=True), run(3, 300, **self.FAR), run(1.2, 102))
+        self.assertAlmostEqual(cell["time"], 1.1)
+        self.assertEqual((cell["rss"], cell["left_out"], cell["disturbed"], cell["apart"], len(cell["runs"])), (101, 2, 0, 0, 4))
+
+    def test_does_not_count_where_fewer_did(self):
+        cell = self.cell(run(1, 100), run(9, 900, disturbed=True), run(3, 300, **self.FAR))
+        self.assertAlmostEqual(cell["time"], 3)
+        self.assertEqual((cell["left_out"], cell["disturbed"], cell["apart"]), (0, 1, 1))
+
+    def test_is_the_median_of_the_session_and_differs_both_ways(self):
+        pace = machine.Pace(None)
+        pace.all = [{"arithmetic": 1.0, "memory": 10.0, machine.HAND_OVER: over} for over in (100.0, 110.0, 90.0, 400.0)]
+        self.assertAlmostEqual(pace.apart(pace.all[3]), 400 / 105)
+        self.assertAlmostEqual(pace.apart({machine.HAND_OVER: 105 / 3}), 3)
+        self.assertAlmostEqual(pace.slowness({"arithmetic": 1.5, "memory": 10.0, machine.HAND_OVER: 400.0}), 1.5)
+        self.assertEqual(pace.apart({"arithmetic": 1.0}), 1.0)
 
 
 class Work(unittest.TestCase):
