@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// tree_soak <seconds> <threads> <docs/stats.md>: threads create, use, reset and destroy arenas and caches, flip what can be flipped, read every
+// tree_soak <seconds> <threads> <docs/stats.md> [without_forks]: threads create, use, reset and destroy arenas and caches, flip what can be flipped, read every
 // leaf of the tree by its numbers, print statistics, fork. Every block has a stamp that is looked at before it goes. At the end the totals add up.
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +34,7 @@ struct Leaf {
 };
 std::vector<Leaf> g_leaves;
 std::atomic<bool> g_stop{false};
+bool g_forks = true;
 
 void ReadLeaves(const char* docs) {
   std::ifstream in(docs);
@@ -81,7 +82,7 @@ class Worker {
       ReadSome();
       Flip(round);
       if (round % 50 == 0) Print();
-      if (round % 200 == 17) Fork();
+      if (g_forks && round % 200 == 17) Fork();
     }
     while (!blocks_.empty()) Drop();
   }
@@ -203,7 +204,8 @@ void RunThreads(unsigned threads, double seconds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
+  if (argc != 4 && argc != 5) return 2;
+  g_forks = argc == 4;
   const auto threads = static_cast<unsigned>(atoi(argv[2]));
   ReadLeaves(argv[3]);
   RunThreads(threads, 0.2);  // what libc keeps of threads and streams is there by now
