@@ -92,7 +92,7 @@ def find(build, extras, only, noise):
 
 
 def read_anew(path):
-    """A library that was just written lies in the page cache in large pieces, of which a fault maps a whole one: up to 64 KiB more of it would be
+    """A library that was just written lies in the page cache in large pieces, of which a fault maps a whole one: some 50 KiB more of it would be
     resident in every program than after the machine's next start."""
     file = os.open(path, os.O_RDONLY)
     try:
