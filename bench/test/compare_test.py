@@ -4,11 +4,12 @@
 
 Its JSON is complete; an allocator that is slow and fat shows as such; the same one twice does not; a preload that does not take is
 refused; a program that is not installed says so; a peak is that of the program, whatever its parent holds, to the page; every row is
-in one table."""
+in one table; what is stopped says what it found until then."""
 import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,9 +19,12 @@ COMPARE, BUILD, SLOW = sys.argv[1:4]
 METRICS = ("time", "priced", "cpu", "rss", "faults")
 
 
+def command(*words):
+    return [sys.executable, COMPARE, "--build", BUILD, "--no-guard", "--warm", "32", *words]
+
+
 def compare(*words, env=None, fails=False):
-    run = subprocess.run([sys.executable, COMPARE, "--build", BUILD, "--no-guard", "--warm", "32", *words], capture_output=True, text=True,
-                         check=False, env=env)
+    run = subprocess.run(command(*words), capture_output=True, text=True, check=False, env=env)
     assert (run.returncode != 0) == fails, f"exit {run.returncode}: {run.stdout}{run.stderr}"
     return run.stdout + run.stderr
 
@@ -115,6 +119,30 @@ def check_signals():
     assert found["signal"] == "9" and int(found["peak_kib"]) > 0, found
 
 
+def stopped(folder, at, number):
+    """compare, sent a signal when it says that it is `at`: its exit code, and its words from there on."""
+    with subprocess.Popen(command("--allocators", "xalloc,glibc", "--no-noise", "--rounds", "1000", "--out", folder, "--", "sleep", "0.05"),
+                          stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
+        while at not in (line := run.stderr.readline()):
+            assert line, f"never {at}"
+        run.send_signal(number)
+        rest = run.stderr.read()
+    return run.returncode, rest
+
+
+def check_stop(folder):
+    """A table that is told to stop gives what its whole rounds found; where there is none it says so."""
+    code, said = stopped(folder, "round 3/1000", signal.SIGTERM)
+    assert code == 0, (code, said)
+    with open(f"{folder}/benchmarks/command.json", encoding="utf-8") as file:
+        data = json.load(file)
+    rounds = data["meta"]["rounds"]
+    assert 2 <= rounds < 1000 and f"stopped after {rounds} of 1000 rounds" in data["meta"]["remarks"], data["meta"]
+    assert {len(cell["runs"]) for cell in data["rows"]["sleep"]["cells"].values()} == {rounds}, data["rows"]
+    code, said = stopped(folder, "round 1/1000", signal.SIGINT)
+    assert code == 1 and "no figures" in said, (code, said)
+
+
 def check_rows():
     """One table, with every row of the list of peers but those whose source we do not have; the quick one is its made-up part."""
     table, quick = (compare("--list", *words).split() for words in (("--all",), ("--quick",)))
@@ -139,6 +167,7 @@ def main():
         assert "lua: not run: lua5.4 of Debian's package lua5.4 is not installed" in absent, absent
         died = compare("--allocators", "glibc", "--no-noise", "--rounds", "1", "--out", folder, "--", "false", fails=True)
         assert "false under glibc: failed: false: exit 1" in died, died
+        check_stop(folder)
     check_peak()
     check_small_peak()
     check_signals()

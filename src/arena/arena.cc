@@ -151,10 +151,7 @@ unsigned Arena::PushToDepot(unsigned cls, void** objects, unsigned n) {
     if (XALLOC_UNLIKELY(room < n) && may_grow && (bin.depot_missed || capacity < batch)) {
       bin.depot_missed = false;
       wanted = capacity < batch ? Min(Max(capacity * 2, bin.depot_count + n), batch) : capacity * 2;
-      if (wanted * ClassSize(cls) <= kDepotBytes) {
-        bin.counters.ndepot_grown++;
-        continue;
-      }
+      if (wanted * ClassSize(cls) <= kDepotBytes) continue;
     }
     bin.counters.nflushes++;
     const unsigned kept = Min(n, room);
@@ -176,6 +173,7 @@ XALLOC_NOINLINE void Arena::SetDepotCapacity(unsigned cls, unsigned capacity) {
   unsigned unneeded = capacity;
   if (bin.depot_capacity < capacity) {
     if (bin.depot_count != 0) memcpy(depot, bin.depot, bin.depot_count * sizeof(void*));
+    if (bin.depot != nullptr) bin.counters.ndepot_grown++;
     unneeded = bin.depot_capacity;
     void** old = bin.depot;
     __atomic_store_n(&bin.depot, depot, __ATOMIC_RELAXED);

@@ -253,6 +253,7 @@ TEST(ArenaTest, ADepotThatCannotGrowLeavesTheRestToTheSlabs) {
   }
   EXPECT_EQ(arena->Flush(cls, &all[3], batch - 3).misuse, Misuse::kNone);
   EXPECT_EQ(arena->StatsOf(cls).depot, 8u);
+  EXPECT_EQ(arena->StatsOf(cls).counters.ndepot_grown, 0u);
   EXPECT_EQ(arena->DrainDepots().misuse, Misuse::kNone);
   FakePages::Reset();
 }
