@@ -100,8 +100,8 @@ class Pace:
 
     def summary(self):
         found = {}
-        for name in self.all[0] if self.all else ():
-            values = [p[name] for p in self.all]
+        for name in sorted({name for p in self.all for name in p}):
+            values = [p[name] for p in self.all if name in p]  # a hand-over that took too long was not timed
             found[name] = {"median": statistics.median(values), "low": min(values), "high": max(values)}
         return found
 

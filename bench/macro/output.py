@@ -60,6 +60,7 @@ def without_folders(value):
 
 
 def write(result, meta, out):
+    """The Markdown document, its plots and the JSON; the text for a terminal."""
     meta = without_folders(meta)
     meta["title"], meta["introduction"] = TEXTS[meta["kind"]]
     name = "benchmarks" if meta["kind"] == "benchmarks" else f"benchmarks-{meta['kind']}"
@@ -71,10 +72,12 @@ def write(result, meta, out):
         with open(os.path.join(out, file), "w", encoding="utf-8") as svg:
             svg.write(text)
         files[title] = file
-    with open(os.path.join(assets, f"{meta['kind']}.json"), "w", encoding="utf-8") as file:
+    whole = os.path.join(assets, f"{meta['kind']}.json")
+    with open(whole + ".new", "w", encoding="utf-8") as file:
         json.dump({"meta": meta, **result}, file, indent=1)
         file.write("\n")
+    os.replace(whole + ".new", whole)  # who ends us leaves the old one or the new one
     with open(os.path.join(out, f"{name}.md"), "w", encoding="utf-8") as file:
         file.write(report.markdown(result, meta, files))
-    print(report.terminal(result, meta))
     say(f"written: {os.path.join(out, name)}.md, {assets}/")
+    return report.terminal(result, meta)

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,10 +13,6 @@ import machine
 
 RETRIES = 2  # of a run that others disturbed
 TIMEOUT = 300
-
-
-class Stopped(Exception):
-    """Whoever started the table asked for its end."""
 
 
 class Failure(Exception):
@@ -85,12 +80,8 @@ class Launched:
 
     def wait(self, exits=(0,)):
         """The Run; output still to be looked at. Any end but a listed exit code is a failure."""
-        try:
-            line = self.report.readline()
-            self.process.wait()
-        except Stopped:
-            self.abandon()
-            raise
+        line = self.report.readline()
+        self.process.wait()
         self.report.close()
         if not line:
             raise Failure(f"{self.name}: no report")
@@ -171,42 +162,15 @@ def rounds_of(benchmark, context):
     return 1 if benchmark.slow and context.quick else context.rounds
 
 
-def stop_on_signals():
-    def stop(*_):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        raise Stopped
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-
-
 def run_all(benchmarks, allocators, context):
-    """{benchmark: {allocator: [Run, ...]}} and the failures {(benchmark, allocator): text}. Every round goes through the benchmarks
-    and, within each, through the allocators in an order of its own. Stopped by a signal, the whole rounds count, and context.rounds is
-    their number; Stopped where there is none."""
+    """After each round its number, and so far {benchmark: {allocator: [Run, ...]}} and the failures {(benchmark, allocator): text}. Every
+    round goes through the benchmarks and, within each, through the allocators in an order of its own."""
     results = {b.name: {a.name: [] for a in allocators} for b in benchmarks}
     failures = {}
+    shuffle = random.Random(context.seed)
     context.pace = machine.Pace(context.tools)
     progress = Progress(len(allocators) * sum(rounds_of(b, context) for b in benchmarks))
     context.spare = progress.total // 3  # runs that may be repeated: a machine that is always disturbed must not hold up the table for ever
-    whole = 0
-    try:
-        for whole in _rounds(benchmarks, allocators, context, progress, results, failures):
-            pass
-    except Stopped:
-        if whole == 0:
-            raise
-        context.rounds = whole
-        for runs in (runs for row in results.values() for runs in row.values()):
-            del runs[whole:]
-    context.turn.release()
-    progress.end()
-    return results, failures
-
-
-def _rounds(benchmarks, allocators, context, progress, results, failures):
-    """Yields the number of rounds so far after each."""
-    shuffle = random.Random(context.seed)
     for number in range(context.rounds):
         context.turn.take()
         if context.guard:
@@ -225,4 +189,7 @@ def _rounds(benchmarks, allocators, context, progress, results, failures):
                 except Failure as failure:
                     failures[benchmark.name, allocator.name] = str(failure)
                     machine.say(f"{benchmark.name} under {allocator.name}: {failure}")
-        yield number + 1
+        if number + 1 == context.rounds:
+            context.turn.release()
+            progress.end()
+        yield number + 1, results, failures

@@ -4,12 +4,11 @@
 
 Its JSON is complete; an allocator that is slow and fat shows as such; the same one twice does not; a preload that does not take is
 refused; a program that is not installed says so; a peak is that of the program, whatever its parent holds, to the page; every row is
-in one table; what is stopped says what it found until then."""
+in one table; what is stopped leaves what it found until then."""
 import json
 import math
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -119,28 +118,18 @@ def check_signals():
     assert found["signal"] == "9" and int(found["peak_kib"]) > 0, found
 
 
-def stopped(folder, at, number):
-    """compare, sent a signal when it says that it is `at`: its exit code, and its words from there on."""
+def check_stop(folder):
+    """A table that is killed leaves what its whole rounds found."""
     with subprocess.Popen(command("--allocators", "xalloc,glibc", "--no-noise", "--rounds", "1000", "--out", folder, "--", "sleep", "0.05"),
                           stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
-        while at not in (line := run.stderr.readline()):
-            assert line, f"never {at}"
-        run.send_signal(number)
-        rest = run.stderr.read()
-    return run.returncode, rest
-
-
-def check_stop(folder):
-    """A table that is told to stop gives what its whole rounds found; where there is none it says so."""
-    code, said = stopped(folder, "round 3/1000", signal.SIGTERM)
-    assert code == 0, (code, said)
+        while "round 3/1000" not in (line := run.stderr.readline()):
+            assert line, "never in round 3"
+        run.kill()
     with open(f"{folder}/benchmarks/command.json", encoding="utf-8") as file:
         data = json.load(file)
     rounds = data["meta"]["rounds"]
-    assert 2 <= rounds < 1000 and f"stopped after {rounds} of 1000 rounds" in data["meta"]["remarks"], data["meta"]
+    assert 2 <= rounds < 1000 and f"{rounds} of 1000 rounds so far" in data["meta"]["remarks"], data["meta"]
     assert {len(cell["runs"]) for cell in data["rows"]["sleep"]["cells"].values()} == {rounds}, data["rows"]
-    code, said = stopped(folder, "round 1/1000", signal.SIGINT)
-    assert code == 1 and "no figures" in said, (code, said)
 
 
 def check_rows():

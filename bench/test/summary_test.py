@@ -116,6 +116,13 @@ class UsualState(unittest.TestCase):
         self.assertAlmostEqual(pace.slowness({"arithmetic": 1.5, "memory": 10.0, machine.HAND_OVER: 400.0}), 1.5)
         self.assertEqual(pace.apart({"arithmetic": 1.0}), 1.0)
 
+    def test_need_not_have_been_timed_each_time(self):
+        pace = machine.Pace(None)
+        self.assertEqual(pace.summary(), {})
+        pace.all = [{"arithmetic": 3.0, machine.HAND_OVER: 100.0}, {"arithmetic": 1.0}, {"arithmetic": 2.0, machine.HAND_OVER: 140.0}]
+        self.assertEqual(pace.summary(), {"arithmetic": {"median": 2.0, "low": 1.0, "high": 3.0},
+                                          machine.HAND_OVER: {"median": 120.0, "low": 100.0, "high": 140.0}})
+
 
 class Work(unittest.TestCase):
     def test_that_differs_is_not_counted(self):

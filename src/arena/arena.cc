@@ -220,8 +220,9 @@ FlushResult Arena::FlushToSlabs(unsigned cls, void** objects, unsigned n) {
       owner = g_arenas.At(owner_index);
       owner->locks_[cls].Acquire(os::Rank::kBin);
       owner->bins_[cls].counters.nflushes++;
-      // Another thread gave the slab back while we waited: only a block freed twice lets that happen. Look again.
-      if (XALLOC_UNLIKELY(heap.Find(objects[i]) != slab)) continue;
+      // Another thread gave the slab back while we waited, and its descriptor may lie there again for another class: only a block freed
+      // twice lets that happen. Look again.
+      if (XALLOC_UNLIKELY(heap.Find(objects[i]) != slab || slab->arena != owner_index || slab->size_class != cls)) continue;
     }
     Bin& bin = owner->bins_[cls];
     const PutCount put = PutSlots(slab, shape, objects + i, n - i);

@@ -86,21 +86,31 @@ void GiveAndTake(unsigned me) {
   g_reused.AddRelaxed(reused);
 }
 
-// An extent that was ended and used again between the looks at it is the one case in which half of it may be seen: the second look tells, as in
-// Arena::FlushToSlabs. The sanitizer cannot know that, so it is not asked.
-[[gnu::no_sanitize_thread]] bool LookAt(const char* p) {
+// What an extent says of itself. It may be ended and used again meanwhile, for another block at the same place, too: two looks that say the same,
+// with the extent found there before, between and after, are the whole of one. The sanitizer cannot know that, so it is not asked.
+struct Look {
+  const char* base;
+  unsigned granules, cls;
+  Extent::Kind kind;
+  bool operator==(const Look&) const = default;
+};
+[[gnu::no_sanitize_thread]] Look LookOnce(const Extent* extent) {
+  const Look look = {*const_cast<char* const volatile*>(&extent->base), *const_cast<const volatile uint16_t*>(&extent->granules),
+                     *const_cast<const volatile uint8_t*>(&extent->size_class), *const_cast<const volatile Extent::Kind*>(&extent->kind)};
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  return look;
+}
+
+bool LookAt(const char* p) {
   const unsigned code = g_page_map.CodeOf(p);
   REQUIRE(code % 2 == 0 && code / 2 <= kNumClasses);
   const Extent* extent = g_extents.Find(p);
   if (extent == nullptr) return false;
-  const char* const base = *const_cast<char* const volatile*>(&extent->base);
-  const unsigned granules = *const_cast<const volatile uint16_t*>(&extent->granules);
-  const Extent::Kind kind = *const_cast<const volatile Extent::Kind*>(&extent->kind);
-  const unsigned cls = *const_cast<const volatile uint8_t*>(&extent->size_class);
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  if (g_extents.Find(p) != extent) return false;
-  REQUIRE(base <= p && static_cast<size_t>(p - base) < granules * kGranule);
-  REQUIRE(kind == Extent::Kind::kLarge || (kind == Extent::Kind::kSlab && cls >= 1 && cls <= kNumClasses && ShapeOf(cls).granules == granules));
+  const Look look = LookOnce(extent);
+  if (g_extents.Find(p) != extent || LookOnce(extent) != look || g_extents.Find(p) != extent) return false;
+  REQUIRE(look.base <= p && static_cast<size_t>(p - look.base) < look.granules * kGranule);
+  REQUIRE(look.kind == Extent::Kind::kLarge ||
+          (look.kind == Extent::Kind::kSlab && look.cls >= 1 && look.cls <= kNumClasses && ShapeOf(look.cls).granules == look.granules));
   return true;
 }
 
