@@ -196,6 +196,49 @@ TEST(ArenaTest, DoubleAndInteriorFreesAreFoundAtTheSlab) {
   arena->Validate();
 }
 
+// A class whose slabs are as long as those of `cls`, both with their bits in the descriptor.
+unsigned ClassAsLong(unsigned cls) {
+  for (unsigned other = cls + 1; other <= kNumClasses; ++other) {
+    if (ShapeOf(other).granules == ShapeOf(cls).granules) return other;
+  }
+  return 0;
+}
+
+TEST(ArenaTest, ABlockFreedTwiceIsNoneOfTheSlabThatLiesThereAnew) {
+  Arena* arena = FirstArena();
+  const unsigned cls = SizeToClass(2048), other = ClassAsLong(cls);
+  ASSERT_NE(other, 0u);
+  Extent* const slab = NewSlabs(g_extents, g_page_map, g_meta, cls, arena->slot(), 1);
+  ASSERT_NE(slab, nullptr);
+  void* block = nullptr;
+  ASSERT_EQ(TakeSlots(slab, &block, 1), 1u);
+  ASSERT_EQ(block, slab->base);
+  slab->next = nullptr;
+
+  // Its second owner waits for the bin, and has seen the slab; the first gives it back, and the descriptor serves for another class there.
+  os::Lock& lock = g_arena_locks[arena->slot()].of_bin[cls];
+  lock.Acquire(os::Rank::kBin);
+  FlushResult result;
+  std::thread second([&] { result = Arena::FlushToSlabs(cls, &block, 1); });
+  while ((__atomic_load_n(reinterpret_cast<const uint32_t*>(&lock), __ATOMIC_ACQUIRE) & 2) == 0) std::this_thread::yield();
+  g_extents.ClearOwners(slab);
+  ReleaseSlabs(g_extents, g_page_map, g_meta, slab);
+  Extent* const anew = NewSlabs(g_extents, g_page_map, g_meta, other, arena->slot(), 1);
+  const bool same = anew == slab && anew->base == block;
+  std::vector<void*> all(ShapeOf(other).slots);
+  EXPECT_EQ(TakeSlots(anew, all.data(), ShapeOf(other).slots), ShapeOf(other).slots);
+  lock.Release(os::Rank::kBin);
+  second.join();
+
+  EXPECT_TRUE(same) << "what was given back last serves first, or this shows nothing";
+  EXPECT_EQ(result.misuse, Misuse::kDoubleFree);
+  EXPECT_EQ(anew->free_count, 0u);
+  g_extents.ClearOwners(anew);
+  anew->next = nullptr;
+  ReleaseSlabs(g_extents, g_page_map, g_meta, anew);
+  arena->Validate();
+}
+
 TEST(ArenaTest, DepotsPassBatchesOnUntouched) {
   Arena* arena = FirstArena();
   const unsigned cls = SizeToClass(64);
