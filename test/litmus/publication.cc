@@ -101,7 +101,7 @@ struct Look {
   return look;
 }
 
-bool LookAt(const char* p) {
+[[gnu::no_sanitize_thread]] bool LookAt(const char* p) {
   const unsigned code = g_page_map.CodeOf(p);
   REQUIRE(code % 2 == 0 && code / 2 <= kNumClasses);
   const Extent* extent = g_extents.Find(p);
