@@ -89,7 +89,7 @@ static void* hand_back(void* cpu) {
   return NULL;
 }
 
-/* Nanoseconds there and back; 0 where there is but one CPU, or the two are one at times. */
+/* Nanoseconds there and back; 0 where there is but one CPU, or the two are one at times, or one of them is taken away for long. */
 static double hand_over(void) {
   const double patience = 1e8;
   cpu_set_t allowed;
